@@ -1,0 +1,135 @@
+import { PlusIcon } from 'lucide-react'
+import { data, Link } from 'react-router'
+import { ApiExplorer } from '../components/api-explorer.tsx'
+import { FilterForm, FilterInput, FilterSelect } from '../components/filter-form.tsx'
+import { KeyTable } from '../components/key-table.tsx'
+import { AddressNotice, EmptyState, Pagination } from '../components/list-chrome.tsx'
+import { TimeZoneNote } from '../components/local-time.tsx'
+import { PageHeader } from '../components/page-header.tsx'
+import { Button } from '../components/ui/button.tsx'
+import { Card } from '../components/ui/card.tsx'
+import { pageContext, problemOf } from '../context.ts'
+import { chosen, ignoredOf } from '../lib/search-params.ts'
+import { titled } from '../lib/titles.ts'
+import { capitalised, keyStatuses } from '../lib/wording.ts'
+import type { Route } from './+types/api-keys'
+
+const sorts = ['createdAt', 'name', 'role', 'expiresAt', 'lastUsedAt'] as const
+
+export async function loader({ url, context }: Route.LoaderArgs) {
+  const { api, origin, roles } = context.get(pageContext)
+  const params = url.searchParams
+  const status = chosen(params, 'status', keyStatuses)
+  const role = chosen(
+    params,
+    'role',
+    roles.map((known) => known.role),
+  )
+  const sort = chosen(params, 'sort', sorts)
+  const order = chosen(params, 'order', ['asc', 'desc'])
+  const filters = {
+    search: params.get('search')?.trim() || undefined,
+    status: status.value,
+    role: role.value,
+    sort: sort.value ?? 'createdAt',
+    order: order.value ?? 'desc',
+  }
+  const shared = {
+    filters,
+    ignored: ignoredOf(status, role, sort, order),
+    origin,
+    roles: roles.map((known) => known.role),
+    grantableRoles: roles.filter((known) => known.isGrantable).map((known) => known.role),
+  }
+  try {
+    const page = await api.apiKeys.list({ ...filters, cursor: params.get('cursor') || undefined })
+    return data({ ...shared, keys: page.items, nextCursor: page.nextCursor, problem: undefined })
+  } catch (thrown) {
+    const problem = problemOf(thrown)
+    if (problem.status !== 400) throw thrown
+    return data({ ...shared, keys: [], nextCursor: null, problem }, { status: 400 })
+  }
+}
+
+export const meta: Route.MetaFunction = () => titled('API keys')
+
+export default function ApiKeys({ loaderData }: Route.ComponentProps) {
+  const { filters, ignored, problem, keys, nextCursor, grantableRoles, roles, origin } = loaderData
+  const isFiltered = Boolean(filters.search || filters.status || filters.role)
+  return (
+    <>
+      <PageHeader
+        title="API keys"
+        description="External tools, pipelines and scripts call the mate REST API with a key. Its role limits what it can do."
+        actions={<GenerateLink />}
+      />
+      <AddressNotice problem={problem} ignored={ignored} />
+      <FilterForm isFiltered={isFiltered} kept={{ sort: filters.sort, order: filters.order }}>
+        <FilterInput
+          label="Search"
+          name="search"
+          type="search"
+          placeholder="Name or start of the key"
+          value={filters.search}
+          className="min-w-0 grow basis-full sm:max-w-72 sm:basis-60"
+        />
+        <FilterSelect
+          label="Status"
+          name="status"
+          value={filters.status}
+          options={keyStatuses.map((value) => ({ value, label: capitalised(value) }))}
+          className="w-32"
+        />
+        <FilterSelect
+          label="Role"
+          name="role"
+          value={filters.role}
+          options={roles.map((value) => ({ value, label: value }))}
+          className="w-36"
+        />
+      </FilterForm>
+      <Card className="gap-0 overflow-hidden p-0 sm:p-0">
+        {keys.length > 0 ? (
+          <KeyTable keys={keys} sort={filters.sort} order={filters.order} grantableRoles={grantableRoles} />
+        ) : (
+          <NoKeys isFiltered={isFiltered || problem !== undefined} />
+        )}
+      </Card>
+      <div className="mt-3 flex min-h-8 flex-wrap items-center justify-between gap-3">
+        <TimeZoneNote />
+        <Pagination nextCursor={nextCursor} />
+      </div>
+      <ApiExplorer origin={origin} />
+    </>
+  )
+}
+
+function GenerateLink() {
+  return (
+    <Button asChild>
+      <Link to="/api-keys/new">
+        <PlusIcon aria-hidden="true" />
+        Generate Key
+      </Link>
+    </Button>
+  )
+}
+
+function NoKeys({ isFiltered }: { isFiltered: boolean }) {
+  if (isFiltered) {
+    return (
+      <EmptyState title="No key matches">
+        <p>Try fewer filters, or a part of the name.</p>
+        <Button asChild variant="outline" size="sm">
+          <Link to="?">Show all keys</Link>
+        </Button>
+      </EmptyState>
+    )
+  }
+  return (
+    <EmptyState title="No API keys yet">
+      <p>Generate one for each tool or pipeline that calls mate, with the lowest role that does the job.</p>
+      <GenerateLink />
+    </EmptyState>
+  )
+}

@@ -1,0 +1,57 @@
+import { data, redirect } from 'react-router'
+import { ErrorSummary } from '../components/error-summary.tsx'
+import { FormField } from '../components/form-field.tsx'
+import { PageHeader } from '../components/page-header.tsx'
+import { PostForm, SubmitButton } from '../components/post-form.tsx'
+import { Input } from '../components/ui/input.tsx'
+import { pageContext } from '../context.ts'
+import { errorOf, textOf } from '../lib/form-fields.ts'
+import { sameOriginPath } from '../lib/same-origin-path.ts'
+import { titled } from '../lib/titles.ts'
+import type { Route } from './+types/sign-in'
+
+export function loader({ url, context }: Route.LoaderArgs) {
+  if (context.get(pageContext).user) throw redirect(destinationOf(url))
+  return null
+}
+
+export async function action({ request, url, context }: Route.ActionArgs) {
+  const form = await request.formData()
+  const email = textOf(form, 'email').trim()
+  const result = await context.get(pageContext).signIn({ email, password: textOf(form, 'password') })
+  if (result.ok) throw redirect(destinationOf(url), { headers: result.headers })
+  return data({ problem: result.problem, email }, { status: result.problem.status })
+}
+
+function destinationOf(url: URL): string {
+  return sameOriginPath(url.searchParams.get('redirectTo'), '/')
+}
+
+export const meta: Route.MetaFunction = ({ actionData }) => titled('Sign in', Boolean(actionData))
+
+export default function SignIn({ actionData }: Route.ComponentProps) {
+  const problem = actionData?.problem
+  return (
+    <div className="mx-auto max-w-sm py-8">
+      <PageHeader title="Sign in" />
+      <ErrorSummary problem={problem} labels={{ email: 'E-mail', password: 'Password' }} />
+      <PostForm className="grid gap-5">
+        <FormField
+          label="E-mail"
+          name="email"
+          error={errorOf(problem, 'email')}
+          control={(props) => (
+            <Input {...props} type="email" required autoComplete="username" defaultValue={actionData?.email ?? ''} />
+          )}
+        />
+        <FormField
+          label="Password"
+          name="password"
+          error={errorOf(problem, 'password')}
+          control={(props) => <Input {...props} type="password" required autoComplete="current-password" />}
+        />
+        <SubmitButton pending="Signing in…">Sign in</SubmitButton>
+      </PostForm>
+    </div>
+  )
+}

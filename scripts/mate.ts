@@ -1,0 +1,154 @@
+// The operator's console: works on the database itself, and is audited as the console's.
+import { randomBytes } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { hashPassword } from 'better-auth/crypto'
+import { TRPCError } from '@trpc/server'
+import { z } from 'zod'
+import { type Database, openDatabase } from '#db/client.ts'
+import { checkWalls, migrate } from '#db/migrate.ts'
+import type { Call } from '#server/call.ts'
+import { readEnv, settingsTable } from '#server/env.ts'
+import { createTenant, createUser, Email, findTenant, Password, restoreAdmin } from '#server/first-run.ts'
+import { line } from '#server/input.ts'
+import { toProblem } from '#server/problem.ts'
+import { Role, roles } from '#server/roles.ts'
+import { appRouter } from '#server/routers/index.ts'
+import { useRuntime } from '#server/runtime.ts'
+import { loadSecret } from '#server/secret.ts'
+import type { Actor } from '#server/audit.ts'
+
+const help = `mate – the operator’s console. It works on the database itself: DATABASE_URL, or the embedded one in MATE_DATA_DIR
+while the server is stopped. Everything it changes is in the audit log as the console’s.
+
+  npm run -s mate -- create-key --role ROLE --name NAME [--tenant NAME] [--days N]
+      Prints a new API key, alone, on standard output. ROLE: ${roles.join(', ')}.
+      Without any tenant yet, one is made (named NAME of --tenant, or “Default”).
+  npm run -s mate -- create-admin --email EMAIL [--name NAME] [--tenant NAME] [--password-stdin]
+      Makes a SuperAdmin, or gives the one of this address a new password and its rights back.
+      Prints the password, alone, on standard output unless it came by standard input.
+  npm run -s mate -- create-tenant --name NAME
+  npm run -s mate -- migrate
+
+Settings:
+${settingsTable.map((setting) => `  ${setting.name.padEnd(22)} ${setting.description}`).join('\n')}
+`
+
+const consoleActor: Actor = { kind: 'console', id: 'console', name: 'console', role: 'SuperAdmin' }
+
+class UsageError extends Error {}
+
+const commands: Record<string, (database: Database, options: Options) => Promise<string>> = {
+  'create-key': createKey,
+  'create-admin': createAdmin,
+  'create-tenant': async (database, { name }) => {
+    const tenantName = need(line(100), name, '--name')
+    await database.transaction(async (tx) => {
+      if (await findTenant(tx, tenantName)) throw new UsageError(`There is a tenant “${tenantName}” already.`)
+      await createTenant(tx, tenantName, consoleActor)
+    })
+    return ''
+  },
+  migrate: async () => '',
+}
+
+const optionTypes = {
+  role: { type: 'string' },
+  name: { type: 'string' },
+  tenant: { type: 'string' },
+  days: { type: 'string' },
+  email: { type: 'string' },
+  'password-stdin': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+type Options = ReturnType<typeof parseArgs<{ options: typeof optionTypes }>>['values']
+
+async function createKey(database: Database, options: Options): Promise<string> {
+  const role = need(Role, options.role, '--role')
+  const name = need(line(100), options.name, '--name')
+  const days = options.days === undefined ? undefined : need(z.coerce.number().int().min(1).max(36500), options.days, '--days')
+  const tenant = await database.transaction((tx) => getOrCreateTenant(tx, options.tenant))
+  const call: Call = {
+    door: 'console',
+    requestId: crypto.randomUUID(),
+    ip: null,
+    userAgent: null,
+    credential: { kind: 'console', tenantId: tenant.id },
+    tenantId: null,
+  }
+  const expiresAt = days && new Date(Date.now() + days * 86_400_000).toISOString()
+  const made = await appRouter.createCaller(call).apiKeys.create({ name, role, ...(expiresAt ? { expiresAt } : {}) })
+  return made.key
+}
+
+async function createAdmin(database: Database, options: Options): Promise<string> {
+  const email = need(Email, options.email, '--email')
+  const given = options['password-stdin'] ? (await readStdin()).replace(/\r?\n$/, '') : undefined
+  const password = need(Password, given ?? randomBytes(18).toString('base64url'), 'The password')
+  const hash = await hashPassword(password)
+  await database.transaction(async (tx) => {
+    if (await restoreAdmin(tx, email, hash, consoleActor)) return
+    const tenant = await getOrCreateTenant(tx, options.tenant)
+    const name = need(line(100), options.name ?? email.split('@')[0], '--name')
+    await createUser(tx, { name, email, password: hash, role: 'SuperAdmin', tenantId: tenant.id }, consoleActor)
+  })
+  return given === undefined ? password : ''
+}
+
+async function getOrCreateTenant(tx: Parameters<typeof findTenant>[0], name?: string) {
+  const found = await findTenant(tx, name)
+  if (found) return found
+  if (await findTenant(tx)) throw new UsageError(`There is no tenant “${name}”. Make it with create-tenant.`)
+  return createTenant(tx, need(line(100), name ?? 'Default', '--tenant'), consoleActor)
+}
+
+function need<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new UsageError(value === undefined ? `${what} is missing.` : `${what}: ${parsed.error.issues[0]?.message}`)
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+/** What to tell the operator: the public text of an error, and a hint where the text is about the use of this command. */
+function explain(error: unknown): string {
+  if (error instanceof TRPCError) {
+    const { detail, errors = [] } = toProblem(error, '-')
+    return [detail, ...errors.map(({ path, message }) => `${path}: ${message}`)].join('\n')
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, options: optionTypes, allowPositionals: true })
+  const [name, ...rest] = positionals
+  if (values.help || name === undefined || name === 'help') {
+    process.stdout.write(help)
+    return
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!command || rest.length > 0) throw new UsageError(`There is no command “${positionals.join(' ')}”.`)
+  const env = readEnv()
+  const database = await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR })
+  try {
+    await migrate(database)
+    await checkWalls(database.db)
+    useRuntime({ env, database, secret: await loadSecret(database, env) })
+    const output = await command(database, values)
+    if (output) process.stdout.write(`${output}\n`)
+  } finally {
+    await database.close()
+  }
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
+  process.stderr.write(`${explain(error)}\n${isUsage ? 'See: npm run -s mate -- help\n' : ''}`)
+  process.exitCode = isUsage ? 2 : 1
+}

@@ -1,0 +1,10 @@
+// npm start: builds what is not built, then runs the server in this process.
+import { build } from './build.ts'
+import { isBuilt } from './source-hash.ts'
+
+if (!isBuilt()) {
+  process.stdout.write('Building (once; the next start takes a second) …\n')
+  build()
+}
+const { main } = await import(new URL('../build/server/index.js', import.meta.url).href)
+await main()

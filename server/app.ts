@@ -1,0 +1,87 @@
+// Starts and stops one server: database, migrations, walls, listener, drain.
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Database, openDatabase } from '#db/client.ts'
+import { checkWalls, migrate } from '#db/migrate.ts'
+import { type Auth, createAuth } from './auth.ts'
+import type { Env } from './env.ts'
+import { createAdminFromEnv, createSetupToken } from './first-run.ts'
+import { createHttpServer, type HttpOptions, type PageHandler } from './http.ts'
+import { useRuntime } from './runtime.ts'
+import { loadSecret } from './secret.ts'
+import { startUsage } from './usage.ts'
+
+export interface AppOptions {
+  env: Env
+  /** Opened already, and closed by `stop` all the same. */
+  database?: Database
+  createPages?: (auth: Auth) => PageHandler
+  assetsDir?: HttpOptions['assetsDir']
+}
+
+export interface App {
+  server: Server
+  database: Database
+  auth: Auth
+  /** Where people reach it, without a slash at the end. */
+  url: string
+  /** While there is no user: the link that opens the first-run form. */
+  setupUrl: string | undefined
+  /** Stops accepting, finishes what is under way, writes what was collected, closes. */
+  stop(): Promise<void>
+}
+
+/** @throws Error when a setting, the database, or the wall between tenants is not in order; nothing is left open. */
+export async function startApp({ env, createPages, assetsDir, ...given }: AppOptions): Promise<App> {
+  const database = given.database ?? (await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR, maxConnections: env.MATE_DB_CONNECTIONS }))
+  try {
+    await migrate(database)
+    await checkWalls(database.db)
+    const secret = await loadSecret(database, env)
+    useRuntime({ env, database, secret })
+    if (env.MATE_ADMIN_EMAIL && env.MATE_ADMIN_PASSWORD) await createAdminFromEnv(database, env.MATE_ADMIN_EMAIL, env.MATE_ADMIN_PASSWORD)
+    const token = await createSetupToken(database)
+    const auth = createAuth(database, env, secret)
+    const server = createHttpServer({ pages: createPages?.(auth), assetsDir })
+    await listen(server, env)
+    const url = env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://${displayHost(env.HOST)}:${(server.address() as AddressInfo).port}`
+    const stopUsage = startUsage(database)
+    const stop = async () => {
+      await drain(server)
+      await stopUsage()
+      await database.close()
+    }
+    return { server, database, auth, url, setupUrl: token && `${url}/setup?token=${token}`, stop }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+function listen(server: Server, { HOST, PORT }: Env): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE'
+      reject(isTaken ? new Error(`Port ${PORT} is in use. Set PORT to another one.`, { cause: error }) : error)
+    })
+    server.listen(PORT, HOST, resolve)
+  })
+}
+
+function displayHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+const drainWithinMs = 10_000
+
+function drain(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const hurry = setTimeout(() => server.closeAllConnections(), drainWithinMs)
+    server.close(() => {
+      clearTimeout(hurry)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

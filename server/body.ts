@@ -1,0 +1,67 @@
+// Reads a request's body as JSON, within bounds, and answers a problem.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TRPCError } from '@trpc/server'
+import { type Problem, retryAfterSeconds, toProblem } from './problem.ts'
+import { log } from './log.ts'
+
+export const maxBodyBytes = 1_000_000
+
+const tooLarge = () => new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `The body may have at most ${maxBodyBytes} bytes.` })
+
+/**
+ * The whole body.
+ * @throws TRPCError PAYLOAD_TOO_LARGE before anything is read when the declared length is too large, else once it is.
+ */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge()
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    length += chunk.length
+    if (length > maxBodyBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, length)
+}
+
+/** True when the request carries a body at all. RFC 9112, section 6.3. */
+export function hasBody(request: IncomingMessage): boolean {
+  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+}
+
+/** @throws TRPCError UNSUPPORTED_MEDIA_TYPE unless the body is said to be JSON in UTF-8, uncompressed. */
+export function requireJson(request: IncomingMessage): void {
+  const type = request.headers['content-type'] ?? ''
+  const isJson = /^application\/json *(; *charset *= *"?utf-8"? *)?$/i.test(type.trim())
+  if (isJson && (request.headers['content-encoding'] ?? 'identity') === 'identity') return
+  throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Send the body as application/json in UTF-8, uncompressed.' })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
+/** @throws TRPCError PARSE_ERROR, whose public message quotes nothing of the body. */
+export function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(body))
+  } catch (cause) {
+    throw new TRPCError({ code: 'PARSE_ERROR', cause })
+  }
+}
+
+/** Headers that an error of this status carries, whichever door it leaves by. */
+export function errorHeaders(status: number): Record<string, string> {
+  if (status === 401) return { 'WWW-Authenticate': 'ApiKey' }
+  if (status === 503) return { 'Retry-After': String(retryAfterSeconds) }
+  return {}
+}
+
+export function sendProblem(response: ServerResponse, error: unknown, requestId: string, headers: Record<string, string> = {}): void {
+  const problem: Problem = toProblem(error, requestId)
+  if (problem.status >= 500) log('error', 'request failed', { requestId, error })
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  response.writeHead(problem.status, { ...errorHeaders(problem.status), ...headers, 'Content-Type': 'application/problem+json' })
+  response.end(JSON.stringify(problem))
+}

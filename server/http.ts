@@ -1,0 +1,131 @@
+// One node:http server for every door: /api, /trpc, /openapi, /scalar, /health, and the pages for the rest.
+import { randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { TRPCError } from '@trpc/server'
+import { ping } from '#db/client.ts'
+import { sendProblem } from './body.ts'
+import type { Call } from './call.ts'
+import { clientAddressReader } from './client-address.ts'
+import { createOpenApiDocument } from './openapi.ts'
+import { readCredential } from './principal.ts'
+import { handleRest } from './rest.ts'
+import { getRuntime } from './runtime.ts'
+import { scalarPage, scalarPolicy, scalarScriptPath, sendScalarScript } from './scalar.ts'
+import { handleTrpc } from './trpc-door.ts'
+
+/** Serves everything that is not a program's door: assets and pages. */
+export type PageHandler = (request: IncomingMessage, response: ServerResponse, origin: PageOrigin) => Promise<void>
+
+/** What the server knows of a request before anything of it is trusted. */
+export interface PageOrigin {
+  requestId: string
+  ip: string | null
+  userAgent: string | null
+  nonce: string
+}
+
+export interface HttpOptions {
+  pages?: PageHandler | undefined
+  /** Folder of the built assets. */
+  assetsDir?: string | undefined
+}
+
+export function createHttpServer(options: HttpOptions): Server {
+  const { env } = getRuntime()
+  const clientAddress = clientAddressReader(env.MATE_TRUST_PROXY)
+  const openApi = JSON.stringify(createOpenApiDocument(env.PUBLIC_URL?.replace(/\/$/, '')))
+  const isTls = env.PUBLIC_URL?.startsWith('https:') ?? false
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const origin: PageOrigin = {
+      requestId: crypto.randomUUID(),
+      ip: clientAddress(request),
+      userAgent: request.headers['user-agent']?.slice(0, 300) ?? null,
+      nonce: '',
+    }
+    setCommonHeaders(response, origin.requestId, isTls)
+    const url = request.url ?? ''
+    const [path = '', search = ''] = splitTarget(url)
+    if (path.startsWith('/api/')) return handleRest(request, response, callOf('rest', request, origin), path.slice('/api'.length), search)
+    if (path.startsWith('/trpc/')) return handleTrpc(request, response, callOf('trpc', request, origin), url)
+    if (path.startsWith('/health/')) return sendHealth(response, path, origin.requestId)
+    if (path === '/openapi/v1.json') return sendStatic(response, 'application/json', openApi)
+    origin.nonce = randomBytes(16).toString('base64')
+    if (path === scalarScriptPath) return sendScalarScript(response, options.assetsDir, String(request.headers['accept-encoding'] ?? ''))
+    if (path === '/scalar/v1') {
+      response.setHeader('Content-Security-Policy', scalarPolicy(origin.nonce))
+      return sendStatic(response, 'text/html; charset=utf-8', scalarPage(origin.nonce))
+    }
+    if (options.pages && url.startsWith('/')) return options.pages(request, response, origin)
+    throw new TRPCError({ code: 'NOT_FOUND', message: 'There is nothing at this path.' })
+  }
+
+  const server = createServer({ requestTimeout: 20_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 16_384 })
+  server.on('request', (request, response) => {
+    handle(request, response).catch((error) => sendProblem(response, error, String(response.getHeader('X-Request-Id'))))
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBrokenRequest(error, socket))
+  return server
+}
+
+function splitTarget(url: string): [string, string] {
+  const at = url.indexOf('?')
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+}
+
+/** The programs' doors look at headers, and never at cookies. */
+function callOf(door: 'rest' | 'trpc', request: IncomingMessage, { requestId, ip, userAgent }: PageOrigin): Call {
+  const tenantId = request.headers['x-tenant-id']
+  return {
+    door,
+    requestId,
+    ip,
+    userAgent,
+    credential: readCredential(request.rawHeaders),
+    tenantId: tenantId === undefined ? null : String(tenantId),
+  }
+}
+
+function setCommonHeaders(response: ServerResponse, requestId: string, isTls: boolean): void {
+  response.setHeader('X-Request-Id', requestId)
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  response.setHeader('Cache-Control', 'no-store')
+  response.setHeader('Referrer-Policy', 'same-origin')
+  response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
+  if (isTls) response.setHeader('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
+}
+
+function sendStatic(response: ServerResponse, type: string, text: string): void {
+  response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-cache' }).end(text)
+}
+
+const readyWithinMs = 2_000
+
+/** `live`: the process answers. `ready`: its database does too. */
+async function sendHealth(response: ServerResponse, path: string, requestId: string): Promise<void> {
+  if (path !== '/health/live' && path !== '/health/ready') {
+    throw new TRPCError({ code: 'NOT_FOUND', message: 'There are /health/live and /health/ready.' })
+  }
+  if (path === '/health/ready') {
+    const timeout = new Promise((_, reject) => setTimeout(reject, readyWithinMs, new Error('no answer')).unref())
+    try {
+      await Promise.race([ping(getRuntime().database), timeout])
+    } catch (cause) {
+      const unavailable = new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The database does not answer.', cause })
+      return sendProblem(response, unavailable, requestId)
+    }
+  }
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok"}')
+}
+
+/** What node:http could not parse, answered without a word on why. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
+  const [code = '400', ...title] = status.split(' ')
+  const body = JSON.stringify({ type: 'about:blank', title: title.join(' '), status: Number(code) })
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+}

@@ -1,0 +1,75 @@
+// The pieces that inputs and answers of several resources share: text, ids, instants, pages of a list.
+import { TRPCError } from '@trpc/server'
+import { z } from 'zod'
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+
+/** One line of text, trimmed, without control characters. Lengths count UTF-16 code units. */
+export function line(max: number, min = 1) {
+  return z
+    .string()
+    .trim()
+    .min(min, min === 1 ? 'Must not be empty.' : undefined)
+    .max(max, `Must have at most ${max} characters.`)
+    .refine((text) => !controlCharacter.test(text), 'Must not contain control characters or line breaks.')
+}
+
+export const Id = z.uuid('Must be a UUID.')
+export const Instant = z.iso.datetime().describe('An instant in UTC, RFC 3339.')
+
+/** An instant that a caller gives, with any offset. */
+export const GivenInstant = z.iso.datetime({ offset: true, error: 'Must be an instant such as 2027-01-31T00:00:00Z (RFC 3339).' })
+
+export const PageInput = {
+  limit: z.number().int().min(1).max(200).default(50).describe('Items at most.'),
+  cursor: z.string().max(1000).optional().describe('`nextCursor` of the page before.'),
+}
+
+/** A page of a list; `nextCursor` is null on the last one. */
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+}
+
+export function encodeCursor(position: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url')
+}
+
+/** @throws TRPCError BAD_REQUEST when the text is no cursor of this list. */
+export function decodeCursor<T>(cursor: string, shape: z.ZodType<T>): T {
+  try {
+    return shape.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+  } catch (cause) {
+    const message = 'The cursor is not one of this list. Leave it out to start from the beginning.'
+    throw new TRPCError({ code: 'BAD_REQUEST', message, cause: new Error('bad cursor', { cause }) })
+  }
+}
+
+const maxDepth = 32
+
+/**
+ * Looks for what no input may hold, before any schema sees it: NUL, lone surrogates (PostgreSQL stores neither), a
+ * `__proto__` key, nesting beyond 32.
+ * @returns the path and what is wrong there, or undefined.
+ */
+export function findForbidden(input: unknown): { path: string; message: string } | undefined {
+  const rest: { value: unknown; path: string; depth: number }[] = [{ value: input, path: '', depth: 0 }]
+  for (let next = rest.pop(); next; next = rest.pop()) {
+    const { value, path, depth } = next
+    if (typeof value === 'string') {
+      if (value.includes('\0')) return { path, message: 'Must not contain the NUL character.' }
+      if (!value.isWellFormed()) return { path, message: 'Must be well-formed Unicode: it contains half of a surrogate pair.' }
+    } else if (typeof value === 'object' && value !== null) {
+      if (depth >= maxDepth) return { path, message: `Must not be nested deeper than ${maxDepth} levels.` }
+      for (const [key, child] of Object.entries(value)) {
+        if (key === '__proto__') return { path: join(path, key), message: 'Is not a field.' }
+        if (key.includes('\0') || !key.isWellFormed()) return { path, message: 'Has a field whose name is not text.' }
+        rest.push({ value: child, path: join(path, key), depth: depth + 1 })
+      }
+    }
+  }
+}
+
+function join(path: string, key: string): string {
+  return path ? `${path}.${key}` : key
+}

@@ -1,0 +1,105 @@
+// Every error that leaves the server, on every door: TRPCError → problem details (RFC 9457). Nothing internal passes.
+import { TRPCError } from '@trpc/server'
+import { getHTTPStatusCodeFromError } from '@trpc/server/http'
+import { z } from 'zod'
+
+export const Problem = z.object({
+  type: z.string().describe('A URI that names the kind of problem.'),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string().describe('What went wrong and what to do about it.'),
+  code: z.string().describe('The kind of problem, for programs.'),
+  requestId: z.string().describe('Quote it when you report the problem.'),
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
+    .describe('What is wrong with the input, field by field.'),
+}).meta({ id: 'Problem' })
+export type Problem = z.infer<typeof Problem>
+
+/** The cause of a TRPCError that carries field errors of its own. */
+export class FieldErrors extends Error {
+  readonly errors: { path: string; message: string }[]
+
+  constructor(errors: { path: string; message: string }[]) {
+    super('field errors')
+    this.errors = errors
+  }
+}
+
+/** BAD_REQUEST about one field. */
+export function badField(path: string, message: string): TRPCError {
+  return new TRPCError({ code: 'BAD_REQUEST', message: inputIsWrong, cause: new FieldErrors([{ path, message }]) })
+}
+
+const inputIsWrong = 'The input is not valid. See errors for each field.'
+
+const titles: Record<number, string> = {
+  400: 'Bad request',
+  401: 'Not authenticated',
+  403: 'Forbidden',
+  404: 'Not found',
+  405: 'Method not allowed',
+  408: 'Request timeout',
+  409: 'Conflict',
+  413: 'Content too large',
+  415: 'Unsupported media type',
+  422: 'Unprocessable content',
+  429: 'Too many requests',
+  500: 'Internal error',
+  503: 'Service unavailable',
+}
+
+/** How long a client should wait before it tries again after a 503, in seconds. */
+export const retryAfterSeconds = 2
+
+export function toProblem(error: unknown, requestId: string): Problem {
+  const known = error instanceof TRPCError ? error : new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: error })
+  const status = getHTTPStatusCodeFromError(known)
+  const code = known.code.toLowerCase()
+  return {
+    type: `urn:mate:problem:${code}`,
+    title: titles[status] ?? 'Error',
+    status,
+    detail: publicDetail(known, status, requestId),
+    code,
+    requestId,
+    ...(known.code === 'BAD_REQUEST' || known.code === 'CONFLICT' ? fieldErrors(known.cause) : {}),
+  }
+}
+
+function publicDetail(error: TRPCError, status: number, requestId: string): string {
+  if (error.code === 'PARSE_ERROR') return 'The request is not well-formed JSON.'
+  if (error.cause instanceof z.ZodError) return inputIsWrong
+  if (status === 500) return `Something went wrong on our side. Report request ${requestId} to your operator.`
+  return error.message
+}
+
+function fieldErrors(cause: unknown): Pick<Problem, 'errors'> {
+  if (cause instanceof FieldErrors) return { errors: cause.errors }
+  if (cause instanceof z.ZodError) {
+    return { errors: cause.issues.flatMap(fieldsOf) }
+  }
+  return {}
+}
+
+function fieldsOf(issue: z.core.$ZodIssue): { path: string; message: string }[] {
+  if (issue.code !== 'unrecognized_keys') return [{ path: issue.path.join('.'), message: issue.message }]
+  return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'Is not a field.' }))
+}
+
+/** The SQLSTATE or driver code of a failed query: tRPC and drizzle each wrap it once. */
+export function databaseErrorCode(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) {
+    if ('code' in at && typeof at.code === 'string' && !(at instanceof TRPCError)) return at.code
+  }
+}
+
+// Class 08 (connection), 53 (resources), 57 (operator intervention), and what the driver and the socket say.
+const unavailable = /^(08|53|57)...$|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT$)/
+
+/** True when the database did not answer, as opposed to answering with an error. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const code = databaseErrorCode(error)
+  return code !== undefined && unavailable.test(code)
+}

@@ -1,0 +1,68 @@
+// The tRPC door: JSON only, batches of at most 20, the same bounds and errors as REST.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TRPCError } from '@trpc/server'
+import { fetchRequestHandler } from '@trpc/server/adapters/fetch'
+import { getHTTPStatusCodeFromError } from '@trpc/server/http'
+import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc'
+import { errorHeaders, readBody, requireJson } from './body.ts'
+import type { Call } from './call.ts'
+import { log } from './log.ts'
+import { requireCredential } from './principal.ts'
+import { toProblem } from './problem.ts'
+import { appRouter } from './routers/index.ts'
+
+const maxBatch = 20
+
+/** `url` is the request's target, from /trpc on. */
+export async function handleTrpc(request: IncomingMessage, response: ServerResponse, call: Call, url: string): Promise<void> {
+  try {
+    const answer = await fetchRequestHandler({
+      endpoint: '/trpc',
+      req: await toRequest(request, call, url),
+      router: appRouter,
+      createContext: () => call,
+      responseMeta: ({ errors }) => ({ headers: errors[0] ? errorHeaders(getHTTPStatusCodeFromError(errors[0])) : {} }),
+      onError: ({ error, path }) => {
+        if (getHTTPStatusCodeFromError(error) >= 500) log('error', 'request failed', { requestId: call.requestId, path, error })
+      },
+    })
+    response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text())
+  } catch (error) {
+    sendError(response, error, call.requestId)
+  }
+}
+
+/** Only what tRPC needs of the request: headers that would make it stream or read forms stay behind. */
+async function toRequest(request: IncomingMessage, call: Call, url: string): Promise<Request> {
+  const { method = '' } = request
+  if (method !== 'GET' && method !== 'POST') {
+    throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: 'tRPC takes GET for queries and POST for mutations.' })
+  }
+  const calls = decodePath(url).split(',').length
+  if (calls > maxBatch) throw new TRPCError({ code: 'BAD_REQUEST', message: `A batch may have at most ${maxBatch} calls.` })
+  requireCredential(call)
+  const target = `http://localhost${url}`
+  if (method === 'GET') return new Request(target)
+  requireJson(request)
+  const body = await readBody(request)
+  return new Request(target, { method, body: new Uint8Array(body), headers: { 'content-type': 'application/json' } })
+}
+
+function decodePath(url: string): string {
+  try {
+    return decodeURIComponent(url.split('?', 1)[0] ?? '')
+  } catch (cause) {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The path has a broken percent-escape.', cause })
+  }
+}
+
+/** An error from before tRPC saw the request, in the shape that its client reads. */
+function sendError(response: ServerResponse, error: unknown, requestId: string): void {
+  const problem = toProblem(error, requestId)
+  if (problem.status >= 500) log('error', 'request failed', { requestId, error })
+  const key = error instanceof TRPCError ? error.code : 'INTERNAL_SERVER_ERROR'
+  const shape = { message: problem.detail, code: TRPC_ERROR_CODES_BY_KEY[key], data: { code: key, httpStatus: problem.status, problem } }
+  const allow: Record<string, string> = problem.status === 405 ? { Allow: 'GET, POST' } : {}
+  response.writeHead(problem.status, { ...errorHeaders(problem.status), ...allow, 'Content-Type': 'application/json' })
+  response.end(JSON.stringify({ error: shape }))
+}

@@ -1,0 +1,15 @@
+import { reactRouter } from '@react-router/dev/vite'
+import tailwindcss from '@tailwindcss/vite'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  plugins: [tailwindcss(), reactRouter()],
+  build: { sourcemap: false, assetsInlineLimit: 0 },
+  environments: {
+    ssr: {
+      build: { rollupOptions: { input: './server/main.ts' } },
+      // One bundle starts in a third of the time. PGlite finds its WebAssembly beside its own file, so it stays outside.
+      resolve: { noExternal: true, external: ['@electric-sql/pglite'] },
+    },
+  },
+})
