@@ -55,11 +55,11 @@ export interface PageContext {
 
 export const pageContext = createContext<PageContext>()
 
-/** The problem that an `api` call threw when it is one that a form can show (4xx but 401); else throws it again. */
+/** The problem that an `api` call threw when it is one that a form can show (4xx but 401 and 404); else throws it again. */
 export function problemOf(thrown: unknown): Problem {
   if (typeof thrown === 'object' && thrown !== null && 'data' in thrown && 'type' in thrown) {
     const problem = thrown.data as Problem // api throws nothing else with data
-    if (problem.status >= 400 && problem.status < 500 && problem.status !== 401) return problem
+    if (problem.status >= 400 && problem.status < 500 && problem.status !== 401 && problem.status !== 404) return problem
   }
   throw thrown
 }

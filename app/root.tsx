@@ -24,7 +24,7 @@ export async function loader({ request, context }: Route.LoaderArgs) {
 }
 
 export function meta({ error }: Route.MetaArgs) {
-  return titled(error ? describeError(error).title : 'API keys')
+  return titled(error ? describeError(error).title : 'mate')
 }
 
 /** Around pages and error pages alike. */

@@ -56,7 +56,10 @@ async function openPglite({ dataDir, loadDataDir }: OpenOptions): Promise<Databa
   const folder = dataDir && resolve(dataDir)
   if (folder) mkdirSync(folder, { recursive: true, mode: 0o700 })
   const unlock = folder ? lockFolder(folder) : () => {}
-  const client = await PGlite.create({ ...(folder ? { dataDir: join(folder, 'pglite') } : {}), ...(loadDataDir ? { loadDataDir } : {}) })
+  const client = await PGlite.create({
+    ...(folder ? { dataDir: join(folder, 'pglite') } : {}),
+    ...(loadDataDir ? { loadDataDir } : {}),
+  })
   const db = drizzlePglite(client) as unknown as Db // as above
   return {
     kind: 'pglite',

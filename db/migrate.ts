@@ -37,10 +37,8 @@ export async function migrate(database: Database): Promise<{ applied: number }> 
  * @throws Error that names what is wrong.
  */
 export async function checkWalls(db: Db, role = 'mate_app'): Promise<void> {
-  const faults = await db
-    .select({ fault: sql<string>`fault` })
-    .from(
-      sql`(
+  const faults = await db.select({ fault: sql<string>`fault` }).from(
+    sql`(
         select 'the role ' || ${role}::text || ' does not exist' as fault
           where not exists (select from pg_roles where rolname = ${role})
         union all
@@ -54,7 +52,7 @@ export async function checkWalls(db: Db, role = 'mate_app'): Promise<void> {
           where relkind = 'r' and relnamespace = 'public'::regnamespace and not relrowsecurity
             and has_any_column_privilege(${role}, c.oid, 'select, insert, update')
       ) as faults`,
-    )
+  )
   if (faults.length > 0) {
     throw new Error(`The wall between tenants does not hold: ${faults.map((row) => row.fault).join('; ')}.`)
   }

@@ -18,8 +18,7 @@ import {
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'date' })
 const createdAt = () => instant('created_at').notNull().defaultNow()
-const roleOf = (name: string) =>
-  text(name, { enum: ['Viewer', 'Tester', 'TenantAdmin', 'SuperAdmin'] }).notNull()
+const roleOf = (name: string) => text(name, { enum: ['Viewer', 'Tester', 'TenantAdmin', 'SuperAdmin'] }).notNull()
 
 export const tenants = pgTable('tenants', {
   id: uuid('id').primaryKey().defaultRandom(),

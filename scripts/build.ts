@@ -10,12 +10,14 @@ const compressible = new Set(['.js', '.css', '.svg', '.json', '.webmanifest'])
 
 export function build(): void {
   const stamp = sourceHash()
-  const cli = fileURLToPath(import.meta.resolve('@react-router/dev/bin.js'))
-  const run = spawnSync(process.execPath, [cli, 'build'], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, NODE_ENV: 'production' } })
+  const run = spawnSync(process.execPath, ['node_modules/@react-router/dev/bin.cjs', 'build'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
   if (run.status !== 0) throw new Error('The build failed; see above.')
   rmSync('build/scalar', { recursive: true, force: true })
   mkdirSync('build/scalar', { recursive: true })
-  copyFileSync(fileURLToPath(import.meta.resolve('@scalar/api-reference/dist/browser/standalone.js')), 'build/scalar/standalone.js')
+  copyFileSync('node_modules/@scalar/api-reference/dist/browser/standalone.js', 'build/scalar/standalone.js')
   compress('build/client')
   compress('build/scalar')
   writeFileSync(stampFile, stamp)

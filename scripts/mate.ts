@@ -1,11 +1,12 @@
 // The operator's console: works on the database itself, and is audited as the console's.
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { hashPassword } from 'better-auth/crypto'
 import { TRPCError } from '@trpc/server'
+import { hashPassword } from 'better-auth/crypto'
 import { z } from 'zod'
 import { type Database, openDatabase } from '#db/client.ts'
 import { checkWalls, migrate } from '#db/migrate.ts'
+import type { Actor } from '#server/audit.ts'
 import type { Call } from '#server/call.ts'
 import { readEnv, settingsTable } from '#server/env.ts'
 import { createTenant, createUser, Email, findTenant, Password, restoreAdmin } from '#server/first-run.ts'
@@ -15,7 +16,6 @@ import { Role, roles } from '#server/roles.ts'
 import { appRouter } from '#server/routers/index.ts'
 import { useRuntime } from '#server/runtime.ts'
 import { loadSecret } from '#server/secret.ts'
-import type { Actor } from '#server/audit.ts'
 
 const help = `mate – the operator’s console. It works on the database itself: DATABASE_URL, or the embedded one in MATE_DATA_DIR
 while the server is stopped. Everything it changes is in the audit log as the console’s.

@@ -33,13 +33,16 @@ export interface App {
 
 /** @throws Error when a setting, the database, or the wall between tenants is not in order; nothing is left open. */
 export async function startApp({ env, createPages, assetsDir, ...given }: AppOptions): Promise<App> {
-  const database = given.database ?? (await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR, maxConnections: env.MATE_DB_CONNECTIONS }))
+  const database =
+    given.database ??
+    (await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR, maxConnections: env.MATE_DB_CONNECTIONS }))
   try {
     await migrate(database)
     await checkWalls(database.db)
     const secret = await loadSecret(database, env)
     useRuntime({ env, database, secret })
-    if (env.MATE_ADMIN_EMAIL && env.MATE_ADMIN_PASSWORD) await createAdminFromEnv(database, env.MATE_ADMIN_EMAIL, env.MATE_ADMIN_PASSWORD)
+    if (env.MATE_ADMIN_EMAIL && env.MATE_ADMIN_PASSWORD)
+      await createAdminFromEnv(database, env.MATE_ADMIN_EMAIL, env.MATE_ADMIN_PASSWORD)
     const token = await createSetupToken(database)
     const auth = createAuth(database, env, secret)
     const server = createHttpServer({ pages: createPages?.(auth), assetsDir })

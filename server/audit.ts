@@ -60,7 +60,11 @@ export async function writeFoldedAudit(tx: Tx, entry: Entry, foldKey: string, oc
 }
 
 function toRow({ tenantId, actor, action, entity, outcome, origin, before, after, reason, operation }: Entry) {
-  const details: AuditDetails = { ...changedFields(before, after), ...(reason ? { reason } : {}), ...(operation ? { operation } : {}) }
+  const details: AuditDetails = {
+    ...changedFields(before, after),
+    ...(reason ? { reason } : {}),
+    ...(operation ? { operation } : {}),
+  }
   return {
     tenantId,
     actorKind: actor.kind,
@@ -80,7 +84,10 @@ function toRow({ tenantId, actor, action, entity, outcome, origin, before, after
 }
 
 /** Of an update, only the fields that changed; of a creation or a deletion, everything. */
-function changedFields(before?: Record<string, unknown>, after?: Record<string, unknown>): Pick<AuditDetails, 'before' | 'after'> {
+function changedFields(
+  before?: Record<string, unknown>,
+  after?: Record<string, unknown>,
+): Pick<AuditDetails, 'before' | 'after'> {
   if (!before || !after) return { ...(before ? { before } : {}), ...(after ? { after } : {}) }
   const changed = Object.keys({ ...before, ...after }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
   const only = (from: Record<string, unknown>) => Object.fromEntries(changed.map((key) => [key, from[key]]))

@@ -102,7 +102,11 @@ export function createAuth(database: Database, env: Env, secret: string): Auth {
       const [tenant] = await db.select({ id: tenants.id, name: tenants.name }).from(tenants).where(eq(tenants.id, user.tenantId))
       if (!tenant || !user.isActive) return undefined
       const { id, name, email } = user
-      return { sessionId: session.id, user: { id, name, email, role: Role.parse(user.role), tenant }, headers: cookiesOf(headers) }
+      return {
+        sessionId: session.id,
+        user: { id, name, email, role: Role.parse(user.role), tenant },
+        headers: cookiesOf(headers),
+      }
     },
 
     signIn: async ({ email, password }, origin) => {
@@ -112,7 +116,10 @@ export function createAuth(database: Database, env: Env, secret: string): Auth {
       const response = await post('/sign-in/email', origin, { email: parsed.data, password })
       if (response.ok) return cookiesOf(response.headers)
       if (response.status === 429) {
-        throw new TRPCError({ code: 'TOO_MANY_REQUESTS', message: 'Too many attempts to sign in. Wait a minute, then try again.' })
+        throw new TRPCError({
+          code: 'TOO_MANY_REQUESTS',
+          message: 'Too many attempts to sign in. Wait a minute, then try again.',
+        })
       }
       if (response.status >= 500) throw new Error(`sign-in answered ${response.status}`)
       await recordFailedSignIn(database, parsed.data, origin)
@@ -143,7 +150,14 @@ async function recordSignIn(database: Database, userId: string, origin: Origin):
     if (!user?.isActive) throw new APIError('UNAUTHORIZED', { message: 'Invalid email or password' })
     const { id, name, role, tenantId } = user
     const entity = { type: 'user', id, name } as const
-    await writeAudit(tx, { tenantId, actor: { kind: 'user', id, name, role }, action: 'user.signed_in', entity, outcome: 'success', origin })
+    await writeAudit(tx, {
+      tenantId,
+      actor: { kind: 'user', id, name, role },
+      action: 'user.signed_in',
+      entity,
+      outcome: 'success',
+      origin,
+    })
   })
 }
 
@@ -155,7 +169,14 @@ async function recordFailedSignIn(database: Database, email: string, origin: Ori
     const { id, name, role, tenantId } = user
     const foldKey = `user:${id}:sign-in:${Math.floor(Date.now() / 60_000)}`
     const entity = { type: 'user', id, name } as const
-    const entry = { tenantId, actor: { kind: 'user', id, name, role }, action: 'user.sign_in_failed', entity, outcome: 'refused', origin } as const
+    const entry = {
+      tenantId,
+      actor: { kind: 'user', id, name, role },
+      action: 'user.sign_in_failed',
+      entity,
+      outcome: 'refused',
+      origin,
+    } as const
     await writeFoldedAudit(tx, entry, foldKey, 1)
   })
 }

@@ -1,8 +1,8 @@
 // Reads a request's body as JSON, within bounds, and answers a problem.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TRPCError } from '@trpc/server'
-import { type Problem, retryAfterSeconds, toProblem } from './problem.ts'
 import { log } from './log.ts'
+import { type Problem, retryAfterSeconds, toProblem } from './problem.ts'
 
 export const maxBodyBytes = 1_000_000
 
@@ -55,7 +55,12 @@ export function errorHeaders(status: number): Record<string, string> {
   return {}
 }
 
-export function sendProblem(response: ServerResponse, error: unknown, requestId: string, headers: Record<string, string> = {}): void {
+export function sendProblem(
+  response: ServerResponse,
+  error: unknown,
+  requestId: string,
+  headers: Record<string, string> = {},
+): void {
   const problem: Problem = toProblem(error, requestId)
   if (problem.status >= 500) log('error', 'request failed', { requestId, error })
   if (response.headersSent) {

@@ -15,7 +15,9 @@ export function clientAddressReader(trusted: string | undefined): ClientAddress 
   const proxies = parseList(trusted)
   return (request) => {
     let address = unmap(request.socket.remoteAddress)
-    const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').map((part) => part.trim())
+    const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+      .split(',')
+      .map((part) => part.trim())
     while (address !== null && isIn(proxies, address)) {
       const next = unmap(forwarded.pop())
       if (next === null || isIP(next) === 0) break

@@ -13,7 +13,9 @@ export async function startDevelopment(vite: ViteDevServer): Promise<void> {
       const pages = createPageHandler({ auth, build, mode: 'development' })
       return (request, response, origin) =>
         new Promise((resolve, reject) => {
-          vite.middlewares(request, response, (error?: unknown) => (error ? reject(error) : pages(request, response, origin).then(resolve, reject)))
+          vite.middlewares(request, response, (error?: unknown) =>
+            error ? reject(error) : pages(request, response, origin).then(resolve, reject),
+          )
         })
     },
   })

@@ -13,10 +13,7 @@ import type { Role } from './roles.ts'
 
 type Origin = Pick<Call, 'ip' | 'userAgent' | 'requestId'>
 
-export const Password = z
-  .string()
-  .min(12, 'Must have at least 12 characters.')
-  .max(128, 'Must have at most 128 characters.')
+export const Password = z.string().min(12, 'Must have at least 12 characters.').max(128, 'Must have at most 128 characters.')
 
 export const Email = z.email('Must be an e-mail address.').max(254).toLowerCase()
 
@@ -58,7 +55,10 @@ export async function createSetupToken({ transaction }: Database): Promise<strin
 /** True while there is no user and this link was made by a start of a server. */
 export async function isSetupOpen(db: Pick<Tx, 'select'>, token: string): Promise<boolean> {
   if (await hasUser(db)) return false
-  const found = await db.select({ at: setupLinks.createdAt }).from(setupLinks).where(eq(setupLinks.tokenHash, hashToken(token)))
+  const found = await db
+    .select({ at: setupLinks.createdAt })
+    .from(setupLinks)
+    .where(eq(setupLinks.tokenHash, hashToken(token)))
   return found.length > 0
 }
 
@@ -68,7 +68,10 @@ export async function completeSetup({ transaction }: Database, input: z.infer<ty
   await transaction(async (tx) => {
     await lockFirstRun(tx)
     if (!(await isSetupOpen(tx, input.token))) {
-      throw new TRPCError({ code: 'FORBIDDEN', message: 'This set-up link is not open: it was used, or the server made another.' })
+      throw new TRPCError({
+        code: 'FORBIDDEN',
+        message: 'This set-up link is not open: it was used, or the server made another.',
+      })
     }
     await tx.delete(setupLinks)
     const tenant = await createTenant(tx, input.tenantName, setupActor, origin)
@@ -100,11 +103,24 @@ export async function findTenant(tx: Tx, name?: string): Promise<{ id: string; n
   return tenant
 }
 
-export async function createTenant(tx: Tx, name: string, actor: Actor, origin = noOrigin()): Promise<{ id: string; name: string }> {
+export async function createTenant(
+  tx: Tx,
+  name: string,
+  actor: Actor,
+  origin = noOrigin(),
+): Promise<{ id: string; name: string }> {
   const [tenant] = await tx.insert(tenants).values({ name }).returning({ id: tenants.id, name: tenants.name })
   if (!tenant) throw new Error('the insert returned no row')
   const entity = { type: 'tenant', ...tenant } as const
-  await writeAudit(tx, { tenantId: tenant.id, actor, action: 'tenant.created', entity, outcome: 'success', origin, after: { name } })
+  await writeAudit(tx, {
+    tenantId: tenant.id,
+    actor,
+    action: 'tenant.created',
+    entity,
+    outcome: 'success',
+    origin,
+    after: { name },
+  })
   return tenant
 }
 

@@ -3,7 +3,7 @@ import { TRPCError } from '@trpc/server'
 import type { Tx } from '#db/client.ts'
 import { AuditRecorder, writeAudit, writeFoldedAudit } from './audit.ts'
 import type { Call } from './call.ts'
-import { Id, findForbidden } from './input.ts'
+import { findForbidden, Id } from './input.ts'
 import { actIn, findPrincipal, type Principal, RefusedPrincipal, requireCredential } from './principal.ts'
 import { badField, databaseErrorCode, isDatabaseUnavailable } from './problem.ts'
 import { isRoleAtLeast } from './roles.ts'
@@ -129,7 +129,12 @@ async function recordRefusal(error: unknown, call: Call, operation: string): Pro
   const action = `${entity.type}.refused`
   await getRuntime().database.transaction(async (tx) => {
     await actIn(tx, tenantId)
-    await writeFoldedAudit(tx, { tenantId, actor: principal, action, entity, outcome: 'refused', origin: call, reason, operation }, foldKey, 1)
+    await writeFoldedAudit(
+      tx,
+      { tenantId, actor: principal, action, entity, outcome: 'refused', origin: call, reason, operation },
+      foldKey,
+      1,
+    )
   })
   noteRefusalWritten(foldKey, minute)
 }
@@ -144,11 +149,19 @@ function describeRefusal(error: unknown): { principal: Principal; tenantId: stri
 
 function publicError(error: unknown): unknown {
   if (isDatabaseUnavailable(error)) {
-    return new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The database does not answer. Nothing was changed; try again.', cause: error })
+    return new TRPCError({
+      code: 'SERVICE_UNAVAILABLE',
+      message: 'The database does not answer. Nothing was changed; try again.',
+      cause: error,
+    })
   }
   // unique_violation, in one place for every table; the constraint's name stays inside.
   if (databaseErrorCode(error) === '23505') {
-    return new TRPCError({ code: 'CONFLICT', message: 'Another one with this name exists already. Choose another name.', cause: error })
+    return new TRPCError({
+      code: 'CONFLICT',
+      message: 'Another one with this name exists already. Choose another name.',
+      cause: error,
+    })
   }
   return error
 }

@@ -46,12 +46,14 @@ export function createHttpServer(options: HttpOptions): Server {
     setCommonHeaders(response, origin.requestId, isTls)
     const url = request.url ?? ''
     const [path = '', search = ''] = splitTarget(url)
-    if (path.startsWith('/api/')) return handleRest(request, response, callOf('rest', request, origin), path.slice('/api'.length), search)
+    if (path.startsWith('/api/'))
+      return handleRest(request, response, callOf('rest', request, origin), path.slice('/api'.length), search)
     if (path.startsWith('/trpc/')) return handleTrpc(request, response, callOf('trpc', request, origin), url)
     if (path.startsWith('/health/')) return sendHealth(response, path, origin.requestId)
     if (path === '/openapi/v1.json') return sendStatic(response, 'application/json', openApi)
     origin.nonce = randomBytes(16).toString('base64')
-    if (path === scalarScriptPath) return sendScalarScript(response, options.assetsDir, String(request.headers['accept-encoding'] ?? ''))
+    if (path === scalarScriptPath)
+      return sendScalarScript(response, options.assetsDir, String(request.headers['accept-encoding'] ?? ''))
     if (path === '/scalar/v1') {
       response.setHeader('Content-Security-Policy', scalarPolicy(origin.nonce))
       return sendStatic(response, 'text/html; charset=utf-8', scalarPage(origin.nonce))
@@ -60,7 +62,12 @@ export function createHttpServer(options: HttpOptions): Server {
     throw new TRPCError({ code: 'NOT_FOUND', message: 'There is nothing at this path.' })
   }
 
-  const server = createServer({ requestTimeout: 20_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 16_384 })
+  const server = createServer({
+    requestTimeout: 20_000,
+    headersTimeout: 10_000,
+    connectionsCheckingInterval: 2_000,
+    maxHeaderSize: 16_384,
+  })
   server.on('request', (request, response) => {
     handle(request, response).catch((error) => sendProblem(response, error, String(response.getHeader('X-Request-Id'))))
   })
@@ -124,8 +131,15 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: import('node:
     socket.destroy()
     return
   }
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request'
   const [code = '400', ...title] = status.split(' ')
   const body = JSON.stringify({ type: 'about:blank', title: title.join(' '), status: Number(code) })
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  )
 }

@@ -17,7 +17,12 @@ const agentInput = {
   environment: 'staging',
   tags: ['support', 'en'],
   isActive: true,
-  connector: { type: 'http', url: 'https://agents.example.com/support', secretHeader: 'Authorization', secret: 'Bearer the-agents-own-token' },
+  connector: {
+    type: 'http',
+    url: 'https://agents.example.com/support',
+    secretHeader: 'Authorization',
+    secret: 'Bearer the-agents-own-token',
+  },
 }
 
 const apiKey = {

@@ -8,7 +8,9 @@ import { appRouter } from './routers/index.ts'
 
 const description = `The REST API of mate. Send an API key in \`X-API-Key\`, or as \`Authorization: ApiKey <key>\`.
 
-A key has one of four roles, least first: ${Object.entries(rolePermissions).map(([role, permits]) => `**${role}** (${permits})`).join(', ')}. \`x-required-role\` names the least role of each operation.
+A key has one of four roles, least first: ${Object.entries(rolePermissions)
+  .map(([role, permits]) => `**${role}** (${permits})`)
+  .join(', ')}. \`x-required-role\` names the least role of each operation.
 
 Errors are problem details (RFC 9457). Lists are \`{ items, nextCursor }\`: send \`nextCursor\` as \`cursor\` for the next page.`
 
@@ -85,14 +87,16 @@ function describeOperation(target: DocumentOperation, { name, kind, meta, input 
   target.parameters = [...(target.parameters ?? []), tenantHeader]
   const body = target.requestBody?.content['application/json']
   if (body && example.request) body.example = example.request
-  // Optional where every field of the body is.  if (target.requestBody) target.requestBody.required = hasRequiredField(input, path)
+  if (target.requestBody) target.requestBody.required = hasRequiredField(input, path)
 
   const success = (target.responses['200'] ?? {}) as Json
   success.description = status === 201 ? 'Made.' : status === 204 ? 'Done; there is no body.' : 'Success.'
   if (status === 204) delete success.content
   const content = success.content as Record<string, Json> | undefined
   if (content?.['application/json'] && example.response) content['application/json'].example = example.response
-  const headers: Json = { 'X-Request-Id': { description: 'Quote it when you report a problem.', schema: { type: 'string', format: 'uuid' } } }
+  const headers: Json = {
+    'X-Request-Id': { description: 'Quote it when you report a problem.', schema: { type: 'string', format: 'uuid' } },
+  }
   if (location) headers.Location = { description: 'Where it is.', schema: { type: 'string' } }
   target.responses = { [status]: { ...success, headers } }
 
@@ -104,7 +108,9 @@ function describeOperation(target: DocumentOperation, { name, kind, meta, input 
 }
 
 function hasRequiredField(input: Operation['input'], path: string): boolean {
-  return Object.entries(input.shape).some(([field, schema]) => !path.includes(`{${field}}`) && !schema.safeParse(undefined).success)
+  return Object.entries(input.shape).some(
+    ([field, schema]) => !path.includes(`{${field}}`) && !schema.safeParse(undefined).success,
+  )
 }
 
 const tenantHeader = {

@@ -53,8 +53,14 @@ export function operationsOf(role: Role): string[] {
 
 // Written outside procedures: by the gate, by sign-in, by the first run and the console.
 const otherActions = [
-  'api_key.refused', 'tenant.created', 'user.created', 'user.password_reset', 'user.refused', 'user.sign_in_failed',
-  'user.signed_in', 'user.signed_out',
+  'api_key.refused',
+  'tenant.created',
+  'user.created',
+  'user.password_reset',
+  'user.refused',
+  'user.sign_in_failed',
+  'user.signed_in',
+  'user.signed_out',
 ]
 
 /** Every action that an audit entry can have, sorted. */

@@ -43,7 +43,8 @@ export function createPageHandler({ auth, build, mode, assetsDir }: PageDoorOpti
     const answer = await render(createRequest(request, response), context)
     const headers = new Headers(answer.headers)
     // A form that already set or cleared the cookie has the last word over the session's renewal.
-    if (session && !headers.has('set-cookie')) for (const each of session.headers.getSetCookie()) headers.append('set-cookie', each)
+    if (session && !headers.has('set-cookie'))
+      for (const each of session.headers.getSetCookie()) headers.append('set-cookie', each)
     headers.set('Cache-Control', 'no-store')
     await sendResponse(response, new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers }))
   }
@@ -87,12 +88,18 @@ function requireSameOrigin(request: IncomingMessage): void {
   const isSameSite = site === undefined || site === 'same-origin'
   const isSameOrigin = origin === undefined ? site !== undefined : origin === originOf(request)
   if (isSameSite && isSameOrigin) return
-  throw new TRPCError({ code: 'FORBIDDEN', message: 'This form was sent from another site. Open it on this one, and send it from there.' })
+  throw new TRPCError({
+    code: 'FORBIDDEN',
+    message: 'This form was sent from another site. Open it on this one, and send it from there.',
+  })
 }
 
 function requireBoundedBody(request: IncomingMessage): void {
   const isUnbounded = request.headers['transfer-encoding'] !== undefined
   if (hasBody(request) && (isUnbounded || Number(request.headers['content-length']) > maxBodyBytes)) {
-    throw new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `A form may have at most ${maxBodyBytes} bytes, and has to say how many.` })
+    throw new TRPCError({
+      code: 'PAYLOAD_TOO_LARGE',
+      message: `A form may have at most ${maxBodyBytes} bytes, and has to say how many.`,
+    })
   }
 }

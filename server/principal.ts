@@ -54,11 +54,13 @@ function unknownKey(cause?: Error): TRPCError {
 export function requireCredential(call: Call): Exclude<Credential, { kind: 'none' | 'conflict' }> {
   const { credential, door } = call
   if (credential.kind === 'conflict') {
-    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The request carries two different credentials. Send one API key, in one header.' })
+    throw new TRPCError({
+      code: 'BAD_REQUEST',
+      message: 'The request carries two different credentials. Send one API key, in one header.',
+    })
   }
   if (credential.kind === 'none') {
-    const message =
-      door === 'page' ? 'Sign in first.' : 'Send an API key: `X-API-Key: <key>` or `Authorization: ApiKey <key>`.'
+    const message = door === 'page' ? 'Sign in first.' : 'Send an API key: `X-API-Key: <key>` or `Authorization: ApiKey <key>`.'
     throw new TRPCError({ code: 'UNAUTHORIZED', message })
   }
   if (credential.kind === 'key' && !isWellFormedApiKey(credential.key)) throw unknownKey()
@@ -114,7 +116,13 @@ async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principa
   const { id, name, role, tenantId, tenantName } = found
   const expiresAt = found.expiresAt === null ? null : new Date(found.expiresAt)
   const principal: Principal = { kind: 'key', id, name, role, tenantId, tenantName, expiresAt }
-  const reason = found.isRevoked ? 'revoked' : found.isExpired ? 'expired' : found.isTenantActive ? undefined : 'tenant deactivated'
+  const reason = found.isRevoked
+    ? 'revoked'
+    : found.isExpired
+      ? 'expired'
+      : found.isTenantActive
+        ? undefined
+        : 'tenant deactivated'
   if (reason) throw unknownKey(new RefusedPrincipal(principal, reason))
   return principal
 }
@@ -144,7 +152,15 @@ async function findUser(tx: Tx, sessionId: string, isChange: boolean): Promise<P
 async function findConsole(tx: Tx, tenantId: string): Promise<Principal> {
   const [tenant] = await actIn(tx, tenantId)
   if (!tenant) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no such tenant.' })
-  return { kind: 'console', id: 'console', name: 'console', role: 'SuperAdmin', tenantId, tenantName: tenant.name, expiresAt: null }
+  return {
+    kind: 'console',
+    id: 'console',
+    name: 'console',
+    role: 'SuperAdmin',
+    tenantId,
+    tenantName: tenant.name,
+    expiresAt: null,
+  }
 }
 
 /** Becomes the restricted role in this tenant; the tenant's row, if it exists. */

@@ -3,18 +3,20 @@ import { TRPCError } from '@trpc/server'
 import { getHTTPStatusCodeFromError } from '@trpc/server/http'
 import { z } from 'zod'
 
-export const Problem = z.object({
-  type: z.string().describe('A URI that names the kind of problem.'),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string().describe('What went wrong and what to do about it.'),
-  code: z.string().describe('The kind of problem, for programs.'),
-  requestId: z.string().describe('Quote it when you report the problem.'),
-  errors: z
-    .array(z.object({ path: z.string(), message: z.string() }))
-    .optional()
-    .describe('What is wrong with the input, field by field.'),
-}).meta({ id: 'Problem' })
+export const Problem = z
+  .object({
+    type: z.string().describe('A URI that names the kind of problem.'),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().describe('What went wrong and what to do about it.'),
+    code: z.string().describe('The kind of problem, for programs.'),
+    requestId: z.string().describe('Quote it when you report the problem.'),
+    errors: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('What is wrong with the input, field by field.'),
+  })
+  .meta({ id: 'Problem' })
 export type Problem = z.infer<typeof Problem>
 
 /** The cause of a TRPCError that carries field errors of its own. */
@@ -96,7 +98,8 @@ export function databaseErrorCode(error: unknown): string | undefined {
 }
 
 // Class 08 (connection), 53 (resources), 57 (operator intervention), and what the driver and the socket say.
-const unavailable = /^(08|53|57)...$|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT$)/
+const unavailable =
+  /^(08|53|57)...$|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT$)/
 
 /** True when the database did not answer, as opposed to answering with an error. */
 export function isDatabaseUnavailable(error: unknown): boolean {

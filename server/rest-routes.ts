@@ -84,9 +84,15 @@ export function matchRoute(method: string, path: string): { route: Route; values
   const parts = path.slice(1).split('/').map(decodeSegment)
   let node: Node | undefined = getRoot()
   for (const part of parts) node = node?.literal.get(part) ?? (part === '' ? undefined : node?.parameter)
-  if (!node || node.methods.size === 0) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is nothing at this path. /openapi/v1.json lists what there is.' })
+  if (!node || node.methods.size === 0)
+    throw new TRPCError({ code: 'NOT_FOUND', message: 'There is nothing at this path. /openapi/v1.json lists what there is.' })
   const route = node.methods.get(method === 'HEAD' ? 'GET' : method)
-  if (!route) throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: 'This path does not take this method.', cause: new AllowedMethods([...node.methods.keys()]) })
+  if (!route)
+    throw new TRPCError({
+      code: 'METHOD_NOT_SUPPORTED',
+      message: 'This path does not take this method.',
+      cause: new AllowedMethods([...node.methods.keys()]),
+    })
   const values: Record<string, string> = Object.create(null)
   for (const [i, name] of route.parameters.entries()) if (name !== undefined) values[name] = parts[i] ?? ''
   return { route, values }
@@ -116,7 +122,8 @@ function decodeSegment(segment: string): string {
 export function readQuery(route: Route, search: string): Record<string, unknown> {
   const input: Record<string, unknown> = Object.create(null)
   if (search === '') return input
-  if (/%(?![0-9a-f]{2})/i.test(search)) throw new TRPCError({ code: 'BAD_REQUEST', message: 'The query has a broken percent-escape.' })
+  if (/%(?![0-9a-f]{2})/i.test(search))
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The query has a broken percent-escape.' })
   const given = new URLSearchParams(search)
   for (const name of new Set(given.keys())) {
     const how = route.query.get(name)

@@ -9,7 +9,13 @@ import { AllowedMethods, matchRoute, type Route, readQuery } from './rest-routes
 import { appRouter } from './routers/index.ts'
 
 /** `path` and `search` are those of the URL below /api, still percent-encoded, `search` without its question mark. */
-export async function handleRest(request: IncomingMessage, response: ServerResponse, call: Call, path: string, search: string): Promise<void> {
+export async function handleRest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  call: Call,
+  path: string,
+  search: string,
+): Promise<void> {
   try {
     const { route, values } = matchRoute(request.method ?? '', path)
     // Before the body is read: what has no key costs neither memory nor a parse.
@@ -46,7 +52,10 @@ async function readInput(request: IncomingMessage, values: Record<string, string
     if (Object.hasOwn(body, parameter)) throw badField(parameter, 'Is given in the path, not in the body.')
   }
   // defineProperties and not spread or assign: an own `__proto__` must reach the gate as the field that it is.
-  return Object.defineProperties(Object.create(null), { ...Object.getOwnPropertyDescriptors(body), ...Object.getOwnPropertyDescriptors(values) })
+  return Object.defineProperties(Object.create(null), {
+    ...Object.getOwnPropertyDescriptors(body),
+    ...Object.getOwnPropertyDescriptors(values),
+  })
 }
 
 function sendOutput(response: ServerResponse, { operation }: Route, output: unknown): void {

@@ -3,8 +3,10 @@ import { z } from 'zod'
 
 export const roles = ['Viewer', 'Tester', 'TenantAdmin', 'SuperAdmin'] as const
 
+export type Role = (typeof roles)[number]
+
+/** @internal The published client's declarations leave it out, so that they need no zod. */
 export const Role = z.enum(roles)
-export type Role = z.infer<typeof Role>
 
 /** What each role permits, in the words that the pages and the OpenAPI document show. */
 export const rolePermissions: Record<Role, string> = {

@@ -1,7 +1,7 @@
 // Scalar, the interactive documentation, from our own origin: no CDN, no font, no telemetry.
 import { createReadStream, existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { ServerResponse } from 'node:http'
+import { fileURLToPath } from 'node:url'
 
 /** The script's path on this server. */
 export const scalarScriptPath = '/scalar/v1/standalone.js'
@@ -44,17 +44,22 @@ export function scalarPolicy(nonce: string): string {
   return `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 }
 
+const unbuilt = fileURLToPath(new URL('../node_modules/@scalar/api-reference/dist/browser/standalone.js', import.meta.url))
+
 /** Where the build put the script, precompressed; before a build, where npm put it. */
 export function sendScalarScript(response: ServerResponse, assetsDir: string | undefined, acceptEncoding: string): void {
   const built = assetsDir && `${assetsDir}/../scalar/standalone.js`
   const headers = { 'Content-Type': 'text/javascript', 'Cache-Control': 'public, max-age=3600' }
-  for (const [encoding, extension] of [['br', '.br'], ['gzip', '.gz']] as const) {
+  for (const [encoding, extension] of [
+    ['br', '.br'],
+    ['gzip', '.gz'],
+  ] as const) {
     if (!built || !acceptEncoding.includes(encoding) || !existsSync(built + extension)) continue
     response.writeHead(200, { ...headers, 'Content-Encoding': encoding, Vary: 'Accept-Encoding' })
     createReadStream(built + extension).pipe(response)
     return
   }
-  const plain = built && existsSync(built) ? built : fileURLToPath(import.meta.resolve('@scalar/api-reference/dist/browser/standalone.js'))
+  const plain = built && existsSync(built) ? built : unbuilt
   response.writeHead(200, headers)
   createReadStream(plain).pipe(response)
 }

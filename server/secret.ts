@@ -10,7 +10,10 @@ const name = 'secret'
 /** The same on every node of a deployment: the first one to write it wins. */
 export async function loadSecret({ db }: Database, env: Env): Promise<string> {
   if (env.MATE_SECRET) return env.MATE_SECRET
-  await db.insert(settings).values({ name, value: randomBytes(32).toString('base64url') }).onConflictDoNothing()
+  await db
+    .insert(settings)
+    .values({ name, value: randomBytes(32).toString('base64url') })
+    .onConflictDoNothing()
   const [row] = await db.select({ value: settings.value }).from(settings).where(eq(settings.name, name))
   if (!row) throw new Error('The secret could not be read back.')
   return row.value

@@ -61,7 +61,11 @@ function sendError(response: ServerResponse, error: unknown, requestId: string):
   const problem = toProblem(error, requestId)
   if (problem.status >= 500) log('error', 'request failed', { requestId, error })
   const key = error instanceof TRPCError ? error.code : 'INTERNAL_SERVER_ERROR'
-  const shape = { message: problem.detail, code: TRPC_ERROR_CODES_BY_KEY[key], data: { code: key, httpStatus: problem.status, problem } }
+  const shape = {
+    message: problem.detail,
+    code: TRPC_ERROR_CODES_BY_KEY[key],
+    data: { code: key, httpStatus: problem.status, problem },
+  }
   const allow: Record<string, string> = problem.status === 405 ? { Allow: 'GET, POST' } : {}
   response.writeHead(problem.status, { ...errorHeaders(problem.status), ...allow, 'Content-Type': 'application/json' })
   response.end(JSON.stringify({ error: shape }))

@@ -1,4 +1,5 @@
 // Once before all tests: builds the server, and migrates one database that every test file gets a copy of.
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +9,6 @@ import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
 import { type Database, type Db, openDatabase } from '#db/client.ts'
 import { migrate } from '#db/migrate.ts'
-import { build } from '../scripts/build.ts'
 import { isBuilt } from '../scripts/source-hash.ts'
 
 declare module 'vitest' {
@@ -21,7 +21,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (!isBuilt()) build()
+  if (!isBuilt()) execFileSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
   const serverUrl = process.env.MATE_TEST_DATABASE_URL ?? ''
   project.provide('serverUrl', serverUrl)
   return serverUrl ? setupPostgres(project, serverUrl) : setupPglite(project)
@@ -50,7 +50,12 @@ async function setupPglite(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'mate-test-'))
   const client = await PGlite.create()
   const db = drizzle(client) as unknown as Db // as db/client.ts does
-  await migrate({ kind: 'pglite', db, transaction: (work) => db.transaction(work), close: () => client.close() } satisfies Database)
+  await migrate({
+    kind: 'pglite',
+    db,
+    transaction: (work) => db.transaction(work),
+    close: () => client.close(),
+  } satisfies Database)
   const template = join(folder, 'template.tar')
   writeFileSync(template, new Uint8Array(await (await client.dumpDataDir('none')).arrayBuffer()))
   await client.close()

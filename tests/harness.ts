@@ -1,8 +1,8 @@
 // Starts the real server on a real database, and seeds what a test needs. Each test seeds its own tenant.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import postgres from 'postgres'
 import { eq, sql } from 'drizzle-orm'
+import postgres from 'postgres'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { type Database, openDatabase } from '#db/client.ts'
 import { agents, apiKeys, auditLog, sessions, tenants, users } from '#db/schema.ts'
@@ -116,16 +116,32 @@ export async function seedKey(
   const name = fields.name ?? `${role} ${++counter} ${randomBytes(3).toString('hex')}`
   const [row] = await database.db
     .insert(apiKeys)
-    .values({ tenantId, name, prefix, keyHash: hash, role, createdByKind: 'console', createdById: 'test', createdByName: 'test', ...fields })
+    .values({
+      tenantId,
+      name,
+      prefix,
+      keyHash: hash,
+      role,
+      createdByKind: 'console',
+      createdById: 'test',
+      createdByName: 'test',
+      ...fields,
+    })
     .returning({ id: apiKeys.id })
   if (!row) throw new Error('no key')
   return { id: row.id, key, name }
 }
 
-export async function seedAgent({ database }: Pick<TestServer, 'database'>, tenantId: string): Promise<{ id: string; name: string }> {
+export async function seedAgent(
+  { database }: Pick<TestServer, 'database'>,
+  tenantId: string,
+): Promise<{ id: string; name: string }> {
   const name = `Agent ${++counter} ${randomBytes(3).toString('hex')}`
   const connector = { type: 'http', url: 'https://agent.example.com/', secretHeader: 'Authorization' } as const
-  const [row] = await database.db.insert(agents).values({ tenantId, name, environment: 'test', connector }).returning({ id: agents.id })
+  const [row] = await database.db
+    .insert(agents)
+    .values({ tenantId, name, environment: 'test', connector })
+    .returning({ id: agents.id })
   if (!row) throw new Error('no agent')
   return { id: row.id, name }
 }

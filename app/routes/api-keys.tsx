@@ -51,7 +51,7 @@ export async function loader({ url, context }: Route.LoaderArgs) {
   }
 }
 
-export const meta: Route.MetaFunction = () => titled('API keys')
+export const meta: Route.MetaFunction = () => titled('API Keys')
 
 export default function ApiKeys({ loaderData }: Route.ComponentProps) {
   const { filters, ignored, problem, keys, nextCursor, grantableRoles, roles, origin } = loaderData
@@ -59,7 +59,7 @@ export default function ApiKeys({ loaderData }: Route.ComponentProps) {
   return (
     <>
       <PageHeader
-        title="API keys"
+        title="API Keys"
         description="External tools, pipelines and scripts call the mate REST API with a key. Its role limits what it can do."
         actions={<GenerateLink />}
       />

@@ -30,7 +30,7 @@ function tokenOf(url: URL): string {
   return url.searchParams.get('token') ?? ''
 }
 
-export const meta: Route.MetaFunction = ({ actionData }) => titled('Set up', Boolean(actionData))
+export const meta: Route.MetaFunction = () => titled('Set up')
 
 export default function Setup({ loaderData, actionData }: Route.ComponentProps) {
   return (

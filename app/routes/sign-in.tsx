@@ -27,7 +27,7 @@ function destinationOf(url: URL): string {
   return sameOriginPath(url.searchParams.get('redirectTo'), '/')
 }
 
-export const meta: Route.MetaFunction = ({ actionData }) => titled('Sign in', Boolean(actionData))
+export const meta: Route.MetaFunction = () => titled('Sign in')
 
 export default function SignIn({ actionData }: Route.ComponentProps) {
   const problem = actionData?.problem

@@ -45,17 +45,19 @@ const AgentInput = {
   connector: ConnectorInput,
 }
 
-const Agent = z.object({
-  id: Id,
-  name: z.string(),
-  description: z.string(),
-  environment: Environment,
-  tags: z.array(z.string()),
-  isActive: z.boolean(),
-  connector: Connector,
-  createdAt: Instant,
-  updatedAt: Instant,
-}).meta({ id: 'Agent' })
+const Agent = z
+  .object({
+    id: Id,
+    name: z.string(),
+    description: z.string(),
+    environment: Environment,
+    tags: z.array(z.string()),
+    isActive: z.boolean(),
+    connector: Connector,
+    createdAt: Instant,
+    updatedAt: Instant,
+  })
+  .meta({ id: 'Agent' })
 type Agent = z.infer<typeof Agent>
 
 const Position = z.tuple([z.string().max(40), Id])
@@ -81,7 +83,12 @@ type Row = Omit<Agent, 'connector' | 'createdAt' | 'updatedAt'> & {
 }
 
 function toAgent({ connector, hasSecret, createdAt, updatedAt, ...rest }: Row): Agent {
-  return { ...rest, connector: { ...connector, hasSecret }, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }
+  return {
+    ...rest,
+    connector: { ...connector, hasSecret },
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  }
 }
 
 const fieldsOf = ({ id: _, createdAt: __, updatedAt: ___, ...fields }: Agent) => fields
@@ -89,7 +96,10 @@ const entityOf = ({ id, name }: Agent) => ({ type: 'agent', id, name }) as const
 
 /** @throws TRPCError NOT_FOUND, for another tenant's agent too. */
 async function getAgent(tx: Tx, tenantId: string, id: string, forUpdate = false): Promise<Agent> {
-  const query = tx.select(columns).from(agents).where(and(eq(agents.tenantId, tenantId), eq(agents.id, id)))
+  const query = tx
+    .select(columns)
+    .from(agents)
+    .where(and(eq(agents.tenantId, tenantId), eq(agents.id, id)))
   const [row] = await (forUpdate ? query.for('update') : query)
   if (!row) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no agent with this id.' })
   return toAgent(row)
@@ -101,7 +111,13 @@ export const agentsRouter = t.router({
   list: procedure
     .meta({
       role: 'Viewer',
-      openapi: { ...openapi, method: 'GET', path: '/agents', summary: 'List agents', description: 'The agents of the tenant, newest first.' },
+      openapi: {
+        ...openapi,
+        method: 'GET',
+        path: '/agents',
+        summary: 'List agents',
+        description: 'The agents of the tenant, newest first.',
+      },
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(Agent))
@@ -129,7 +145,13 @@ export const agentsRouter = t.router({
   get: procedure
     .meta({
       role: 'Viewer',
-      openapi: { ...openapi, method: 'GET', path: '/agents/{id}', summary: 'Get an agent', description: 'One agent, without its connector’s secret.' },
+      openapi: {
+        ...openapi,
+        method: 'GET',
+        path: '/agents/{id}',
+        summary: 'Get an agent',
+        description: 'One agent, without its connector’s secret.',
+      },
     })
     .input(z.strictObject({ id: Id }))
     .output(Agent)
@@ -152,11 +174,20 @@ export const agentsRouter = t.router({
     .input(z.strictObject(AgentInput))
     .output(Agent)
     .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
-      const { connector: { secret, ...connector }, ...fields } = input
+      const {
+        connector: { secret, ...connector },
+        ...fields
+      } = input
       const id = crypto.randomUUID()
       const [row] = await tx
         .insert(agents)
-        .values({ id, tenantId: tenant.id, ...fields, connector, connectorSecret: secret ? seal(getRuntime().secret, id, secret) : null })
+        .values({
+          id,
+          tenantId: tenant.id,
+          ...fields,
+          connector,
+          connectorSecret: secret ? seal(getRuntime().secret, id, secret) : null,
+        })
         .returning(columns)
       if (!row) throw new Error('the insert returned no row')
       const agent = toAgent(row)
@@ -179,9 +210,14 @@ export const agentsRouter = t.router({
     .input(z.strictObject({ id: Id, ...AgentInput }))
     .output(Agent)
     .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
-      const { id, connector: { secret, ...connector }, ...fields } = input
+      const {
+        id,
+        connector: { secret, ...connector },
+        ...fields
+      } = input
       const before = await getAgent(tx, tenant.id, id, true)
-      const connectorSecret = secret === undefined ? {} : { connectorSecret: secret === null ? null : seal(getRuntime().secret, id, secret) }
+      const connectorSecret =
+        secret === undefined ? {} : { connectorSecret: secret === null ? null : seal(getRuntime().secret, id, secret) }
       const [row] = await tx
         .update(agents)
         .set({ ...fields, connector, ...connectorSecret, updatedAt: sql`clock_timestamp()` })

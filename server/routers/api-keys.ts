@@ -16,22 +16,24 @@ import { t } from '../trpc.ts'
 const KeyName = line(100)
 const KeyStatus = z.enum(['active', 'expired', 'revoked'])
 
-const ApiKey = z.object({
-  id: Id,
-  name: z.string(),
-  prefix: z.string().describe('The first 12 characters of the key.'),
-  role: Role,
-  status: KeyStatus,
-  createdAt: Instant,
-  createdBy: z.object({ kind: z.enum(['user', 'key', 'console']), id: z.string(), name: z.string() }),
-  expiresAt: Instant.nullable(),
-  lastUsedAt: Instant.nullable().describe('Collected in batches: seconds behind.'),
-  lastUsedIp: z.string().nullable(),
-  lastUsedUserAgent: z.string().nullable(),
-  revokedAt: Instant.nullable(),
-  revokedBy: z.object({ id: z.string(), name: z.string() }).nullable(),
-  revokedReason: z.string().nullable(),
-}).meta({ id: 'ApiKey' })
+const ApiKey = z
+  .object({
+    id: Id,
+    name: z.string(),
+    prefix: z.string().describe('The first 12 characters of the key.'),
+    role: Role,
+    status: KeyStatus,
+    createdAt: Instant,
+    createdBy: z.object({ kind: z.enum(['user', 'key', 'console']), id: z.string(), name: z.string() }),
+    expiresAt: Instant.nullable(),
+    lastUsedAt: Instant.nullable().describe('Collected in batches: seconds behind.'),
+    lastUsedIp: z.string().nullable(),
+    lastUsedUserAgent: z.string().nullable(),
+    revokedAt: Instant.nullable(),
+    revokedBy: z.object({ id: z.string(), name: z.string() }).nullable(),
+    revokedReason: z.string().nullable(),
+  })
+  .meta({ id: 'ApiKey' })
 type ApiKey = z.infer<typeof ApiKey>
 
 const NewApiKey = ApiKey.extend({
@@ -83,7 +85,10 @@ const entityOf = ({ id, name }: ApiKey) => ({ type: 'api_key', id, name }) as co
 
 /** @throws TRPCError NOT_FOUND, for another tenant's key too. */
 async function getKey(tx: Tx, tenantId: string, id: string, forUpdate = false): Promise<ApiKey> {
-  const query = tx.select(columns).from(apiKeys).where(and(eq(apiKeys.tenantId, tenantId), eq(apiKeys.id, id)))
+  const query = tx
+    .select(columns)
+    .from(apiKeys)
+    .where(and(eq(apiKeys.tenantId, tenantId), eq(apiKeys.id, id)))
   const [row] = await (forUpdate ? query.for('update') : query)
   if (!row) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no API key with this id.' })
   return toApiKey(row)
@@ -123,7 +128,9 @@ function requireExpiry(expiresAt: string | undefined): Date | null {
  * lock and not a unique index, since "active" depends on the time.
  */
 async function requireFreeName(tx: Tx, tenantId: string, name: string, exceptId?: string): Promise<void> {
-  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('mate.key-name.' || ${tenantId}::text || lower(${name}::text), 0))`)
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended('mate.key-name.' || ${tenantId}::text || lower(${name}::text), 0))`,
+  )
   const [taken] = await tx
     .select({ id: apiKeys.id })
     .from(apiKeys)
@@ -210,8 +217,7 @@ export const apiKeysRouter = t.router({
             search
               ? sql`(strpos(lower(${apiKeys.name}), lower(${search})) > 0 or starts_with(${search}, ${apiKeys.prefix}) or starts_with(${apiKeys.prefix}, ${search}))`
               : undefined,
-            after &&
-              sql`(${by}, ${apiKeys.id}) ${isAscending ? sql`>` : sql`<`} (${after[2]}::${type}, ${after[3]}::uuid)`,
+            after && sql`(${by}, ${apiKeys.id}) ${isAscending ? sql`>` : sql`<`} (${after[2]}::${type}, ${after[3]}::uuid)`,
           ),
         )
         .orderBy(direction(by), direction(apiKeys.id))
@@ -227,7 +233,13 @@ export const apiKeysRouter = t.router({
   get: procedure
     .meta({
       role: 'TenantAdmin',
-      openapi: { ...openapi, method: 'GET', path: '/admin/api-keys/{id}', summary: 'Get an API key', description: 'One key’s record; the key itself can’t be read again.' },
+      openapi: {
+        ...openapi,
+        method: 'GET',
+        path: '/admin/api-keys/{id}',
+        summary: 'Get an API key',
+        description: 'One key’s record; the key itself can’t be read again.',
+      },
     })
     .input(z.strictObject({ id: Id }))
     .output(ApiKey)
@@ -306,7 +318,10 @@ export const apiKeysRouter = t.router({
         return before
       }
       if (before.status === 'active') await requireFreeName(tx, tenant.id, name, id)
-      await tx.update(apiKeys).set({ name }).where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
+      await tx
+        .update(apiKeys)
+        .set({ name })
+        .where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
       const after = { ...before, name }
       audit.record({ entity: entityOf(after), before: { name: before.name }, after: { name } })
       return after
@@ -337,7 +352,12 @@ export const apiKeysRouter = t.router({
       }
       await tx
         .update(apiKeys)
-        .set({ revokedAt: sql`clock_timestamp()`, revokedById: principal.id, revokedByName: principal.name, revokedReason: reason || null })
+        .set({
+          revokedAt: sql`clock_timestamp()`,
+          revokedById: principal.id,
+          revokedByName: principal.name,
+          revokedReason: reason || null,
+        })
         .where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
       const after = await getKey(tx, tenant.id, id)
       const change = { before: { status: before.status }, after: { status: after.status } }

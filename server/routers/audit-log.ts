@@ -8,29 +8,31 @@ import { t } from '../trpc.ts'
 
 const Fields = z.record(z.string(), z.unknown())
 
-const AuditEntry = z.object({
-  id: z.number().int(),
-  at: Instant,
-  actor: z.object({
-    kind: z.enum(['user', 'key', 'console', 'system']),
-    id: z.string(),
-    name: z.string(),
-    role: z.string().nullable(),
-  }),
-  action: z.string(),
-  entity: z.object({ type: z.string(), id: z.string(), name: z.string() }),
-  outcome: z.enum(['success', 'refused']),
-  occurrences: z.number().int().describe('Refusals of one principal and operation are folded to one entry a minute.'),
-  ip: z.string().nullable(),
-  userAgent: z.string().nullable(),
-  requestId: z.string(),
-  details: z.object({
-    before: Fields.optional(),
-    after: Fields.optional(),
-    reason: z.string().optional(),
-    operation: z.string().optional(),
-  }),
-}).meta({ id: 'AuditEntry' })
+const AuditEntry = z
+  .object({
+    id: z.number().int(),
+    at: Instant,
+    actor: z.object({
+      kind: z.enum(['user', 'key', 'console', 'system']),
+      id: z.string(),
+      name: z.string(),
+      role: z.string().nullable(),
+    }),
+    action: z.string(),
+    entity: z.object({ type: z.string(), id: z.string(), name: z.string() }),
+    outcome: z.enum(['success', 'refused']),
+    occurrences: z.number().int().describe('Refusals of one principal and operation are folded to one entry a minute.'),
+    ip: z.string().nullable(),
+    userAgent: z.string().nullable(),
+    requestId: z.string(),
+    details: z.object({
+      before: Fields.optional(),
+      after: Fields.optional(),
+      reason: z.string().optional(),
+      operation: z.string().optional(),
+    }),
+  })
+  .meta({ id: 'AuditEntry' })
 
 /** True when the text holds the search, whatever its case; % and _ are ordinary characters. */
 const contains = (column: unknown, search: string) => sql`strpos(lower(${column}), lower(${search})) > 0`

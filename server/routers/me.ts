@@ -6,15 +6,17 @@ import { operationsOf } from '../operations.ts'
 import { Role } from '../roles.ts'
 import { t } from '../trpc.ts'
 
-const Me = z.object({
-  kind: z.enum(['key', 'user', 'console']),
-  id: z.string(),
-  name: z.string(),
-  role: Role,
-  tenant: z.object({ id: Id, name: z.string() }).describe('The tenant that this request acts in.'),
-  expiresAt: Instant.nullable().describe('When the key expires; null for never.'),
-  operations: z.array(z.string()).describe('The operations that this role may call, by their tRPC names.'),
-}).meta({ id: 'Me' })
+const Me = z
+  .object({
+    kind: z.enum(['key', 'user', 'console']),
+    id: z.string(),
+    name: z.string(),
+    role: Role,
+    tenant: z.object({ id: Id, name: z.string() }).describe('The tenant that this request acts in.'),
+    expiresAt: Instant.nullable().describe('When the key expires; null for never.'),
+    operations: z.array(z.string()).describe('The operations that this role may call, by their tRPC names.'),
+  })
+  .meta({ id: 'Me' })
 
 export const meRouter = t.router({
   get: procedure

@@ -1,0 +1,51 @@
+// npm run check: everything that can be said without running the program. One command a line, all of them, then the verdict.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createOpenApiDocument } from '#server/openapi.ts'
+
+const failures: string[] = []
+
+function check(what: string, run: () => string | undefined): void {
+  const started = performance.now()
+  const fault = run()
+  process.stdout.write(`${fault === undefined ? 'ok  ' : 'FAIL'} ${what} (${Math.round(performance.now() - started)} ms)\n`)
+  if (fault === undefined) return
+  process.stdout.write(`${fault}\n`)
+  failures.push(what)
+}
+
+/** Runs a program of node_modules/.bin; its output when it failed. */
+function program(name: string, ...args: string[]): () => string | undefined {
+  return () => {
+    const { status, stdout, stderr } = spawnSync(name, args, { encoding: 'utf8' })
+    return status === 0 ? undefined : `${stdout}${stderr}`
+  }
+}
+
+/** drizzle-kit writes a migration exactly when the schema has changed since the last one. */
+function migrationsAreUpToDate(): string | undefined {
+  const { stdout, stderr } = spawnSync('drizzle-kit', ['generate', '--name', 'unnamed'], { encoding: 'utf8' })
+  if (stdout.includes('No schema changes')) return undefined
+  return `db/schema.ts has changed since the last migration. Name the one that was just written, and commit it.\n${stdout}${stderr}`
+}
+
+/** The committed document is what the server serves. */
+function openApiIsUpToDate(): string | undefined {
+  const committed = readFileSync('docs/openapi.json', 'utf8')
+  if (committed === `${JSON.stringify(createOpenApiDocument(), null, 2)}\n`) return undefined
+  return 'docs/openapi.json is not what the router says: run npm run openapi and commit it.'
+}
+
+check('format and lint (biome)', program('biome', 'ci', '--error-on-warnings', '.'))
+check('page types (react-router typegen)', program('react-router', 'typegen'))
+check('types (tsc)', program('tsc', '--noEmit'))
+check('unused files, exports and dependencies (knip)', program('knip'))
+check('migrations in order (drizzle-kit check)', program('drizzle-kit', 'check'))
+check('migrations up to date', migrationsAreUpToDate)
+check('OpenAPI up to date', openApiIsUpToDate)
+check('OpenAPI lint (redocly)', program('redocly', 'lint', '--max-problems=100', 'docs/openapi.json'))
+
+if (failures.length > 0) {
+  process.stderr.write(`\n${failures.length} checks failed: ${failures.join('; ')}\n`)
+  process.exit(1)
+}
