@@ -34,7 +34,10 @@ export default function handleRequest(
 }
 
 /** What `api` throws is a problem that the server has logged already; only failures of the pages themselves are new. */
-export function handleError(error: unknown, { request, context }: { request: Request; context: Readonly<RouterContextProvider> }) {
+export function handleError(
+  error: unknown,
+  { request, context }: { request: Request; context: Readonly<RouterContextProvider> },
+) {
   if (request.signal.aborted || isRouteErrorResponse(error)) return
   console.error(`request ${context.get(pageContext).requestId}: a page failed`, error)
 }

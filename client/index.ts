@@ -1,4 +1,6 @@
 // The typed client of a mate server, for other projects: `mate/client`. Of the server it takes types, and no code.
+// tRPC’s declarations name Disposable, which a project’s own lib may lack.
+/// <reference lib="esnext.disposable" preserve="true" />
 import { createTRPCClient, httpBatchLink, isTRPCClientError, type TRPCClient } from '@trpc/client'
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server'
 import type { AppRouter } from '#server/routers/index.ts'
@@ -66,5 +68,7 @@ function endpointOf(url: string): string {
 /** Refuses here what `fetch` would refuse as a header, since it would quote the key. */
 function requireKey(apiKey: string): string {
   if (typeof apiKey === 'string' && /^[\x21-\x7e]+$/.test(apiKey)) return apiKey
-  throw new TypeError('createMateClient: apiKey must be an API key: it is missing, or has spaces, line breaks or other characters.')
+  throw new TypeError(
+    'createMateClient: apiKey must be an API key: it is missing, or has spaces, line breaks or other characters.',
+  )
 }

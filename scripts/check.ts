@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createOpenApiDocument } from '#server/openapi.ts'
+import { readmeWithSettings } from './readme.ts'
 
 const failures: string[] = []
 
@@ -43,6 +44,9 @@ check('unused files, exports and dependencies (knip)', program('knip'))
 check('migrations in order (drizzle-kit check)', program('drizzle-kit', 'check'))
 check('migrations up to date', migrationsAreUpToDate)
 check('OpenAPI up to date', openApiIsUpToDate)
+check('README lists the settings', () =>
+  readFileSync('README.md', 'utf8') === readmeWithSettings() ? undefined : 'Run npm run readme and commit it.',
+)
 check('OpenAPI lint (redocly)', program('redocly', 'lint', '--max-problems=100', 'docs/openapi.json'))
 
 if (failures.length > 0) {

@@ -67,6 +67,12 @@ export function sendProblem(
     response.destroy()
     return
   }
-  response.writeHead(problem.status, { ...errorHeaders(problem.status), ...headers, 'Content-Type': 'application/problem+json' })
-  response.end(JSON.stringify(problem))
+  const body = JSON.stringify(problem)
+  response.writeHead(problem.status, {
+    ...errorHeaders(problem.status),
+    ...headers,
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
 }

@@ -28,7 +28,7 @@ const gate = t.middleware(async ({ ctx: call, meta, path, type, next, getRawInpu
 
   const attempt = () =>
     getRuntime().database.transaction(async (tx) => {
-      const principal = await findPrincipal(tx, credential, isChange)
+      const principal = await findPrincipal(tx, credential, call, isChange)
       if (principal.kind === 'key') noteUse(principal.id, { at: new Date(), ip: call.ip, userAgent: call.userAgent })
       const tenant = await enterTenant(tx, principal, call)
       requireRole(principal, meta, path)

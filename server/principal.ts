@@ -6,6 +6,7 @@ import { hashApiKey, isWellFormedApiKey } from './api-key.ts'
 import type { Actor } from './audit.ts'
 import type { Call, Credential } from './call.ts'
 import type { Role } from './roles.ts'
+import { noteUnknownKey } from './unknown-keys.ts'
 
 export interface Principal extends Actor {
   kind: 'user' | 'key' | 'console'
@@ -63,7 +64,10 @@ export function requireCredential(call: Call): Exclude<Credential, { kind: 'none
     const message = door === 'page' ? 'Sign in first.' : 'Send an API key: `X-API-Key: <key>` or `Authorization: ApiKey <key>`.'
     throw new TRPCError({ code: 'UNAUTHORIZED', message })
   }
-  if (credential.kind === 'key' && !isWellFormedApiKey(credential.key)) throw unknownKey()
+  if (credential.kind === 'key' && !isWellFormedApiKey(credential.key)) {
+    noteUnknownKey(call)
+    throw unknownKey()
+  }
   return credential
 }
 
@@ -87,9 +91,15 @@ interface FoundKey {
 export async function findPrincipal(
   tx: Tx,
   credential: ReturnType<typeof requireCredential>,
+  call: Call,
   isChange: boolean,
 ): Promise<Principal> {
-  if (credential.kind === 'key') return findKey(tx, credential.key, isChange)
+  if (credential.kind === 'key') {
+    const principal = await findKey(tx, credential.key, isChange)
+    if (principal) return principal
+    noteUnknownKey(call)
+    throw unknownKey()
+  }
   if (credential.kind === 'session') return findUser(tx, credential.sessionId, isChange)
   return findConsole(tx, credential.tenantId)
 }
@@ -97,7 +107,7 @@ export async function findPrincipal(
 // First column of each look-up: `set local role` in the same round trip.
 const becomeRestricted = sql<string>`set_config('role', 'mate_app', true)`
 
-async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principal> {
+async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principal | undefined> {
   const [found] = await tx
     .select({
       restricted: becomeRestricted,
@@ -112,7 +122,7 @@ async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principa
       isRevoked: sql<boolean>`is_revoked`,
     })
     .from(sql`mate_find_key(${hashApiKey(key)}, ${isChange})`)
-  if (!found) throw unknownKey()
+  if (!found) return undefined
   const { id, name, role, tenantId, tenantName } = found
   const expiresAt = found.expiresAt === null ? null : new Date(found.expiresAt)
   const principal: Principal = { kind: 'key', id, name, role, tenantId, tenantName, expiresAt }

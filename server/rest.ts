@@ -65,8 +65,9 @@ function sendOutput(response: ServerResponse, { operation }: Route, output: unkn
     response.writeHead(204).end()
     return
   }
-  response.writeHead(status, { 'Content-Type': 'application/json' })
-  response.end(JSON.stringify(output))
+  const body = JSON.stringify(output)
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
+  response.end(body)
 }
 
 function fill(path: string, values: Record<string, unknown>): string {

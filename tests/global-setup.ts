@@ -10,6 +10,7 @@ import type { TestProject } from 'vitest/node'
 import { type Database, type Db, openDatabase } from '#db/client.ts'
 import { migrate } from '#db/migrate.ts'
 import { isBuilt } from '../scripts/source-hash.ts'
+import { findBrowser } from './e2e/browser.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,11 +18,14 @@ declare module 'vitest' {
     serverUrl: string
     /** Name of the migrated database, or path of the migrated data folder's archive. */
     template: string
+    /** Path of a Chromium. */
+    browser: string
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (!isBuilt()) execFileSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
+  project.provide('browser', findBrowser())
   const serverUrl = process.env.MATE_TEST_DATABASE_URL ?? ''
   project.provide('serverUrl', serverUrl)
   return serverUrl ? setupPostgres(project, serverUrl) : setupPglite(project)

@@ -14,12 +14,14 @@ export function AuditDetails({ entry }: { entry: AuditEntry }) {
             <Mono>{details.operation}</Mono>
           </Fact>
         )}
-        <Fact term="Done by">
+        <Fact term="Who">
           <SearchLink text={actor.id} />
         </Fact>
-        <Fact term="Done to">
-          <SearchLink text={entity.id} />
-        </Fact>
+        {entity.id && (
+          <Fact term="On">
+            <SearchLink text={entity.id} />
+          </Fact>
+        )}
         <Fact term="Request">
           <SearchLink text={requestId} />
         </Fact>

@@ -36,7 +36,7 @@ function EntryRow({ entry }: { entry: AuditEntry }) {
       <TableCell data-label="Who" className="lg:max-w-48">
         <Actor actor={entry.actor} />
       </TableCell>
-      <TableCell data-label="What" className="lg:w-2/5">
+      <TableCell data-label="What" className="lg:w-[38%]">
         <details className="group min-w-0">
           <summary className="rounded-sm hover:text-primary">
             <span className="font-medium">{actionLabel(entry.action)}</span>{' '}
@@ -47,13 +47,13 @@ function EntryRow({ entry }: { entry: AuditEntry }) {
       </TableCell>
       <TableCell data-label="On" className="lg:max-w-56">
         <div>
-          <div className="wrap-anywhere">{entity.name}</div>
+          <div className="wrap-anywhere">{entity.name || '–'}</div>
           <div className="text-xs text-muted-foreground">{typeLabel(entity.type)}</div>
         </div>
       </TableCell>
       <TableCell data-label="From" className="lg:max-w-44">
         <div title={userAgent ?? undefined}>
-          <div className="wrap-anywhere">{ip ?? '–'}</div>
+          <div className="lg:min-w-32 wrap-anywhere">{ip ?? '–'}</div>
           {userAgent && <div className="truncate text-xs text-muted-foreground">{shortUserAgent(userAgent)}</div>}
         </div>
       </TableCell>
@@ -83,7 +83,7 @@ function Actor({ actor: { kind, name, role } }: { actor: AuditEntry['actor'] }) 
         <Icon aria-hidden="true" className="size-3.5 shrink-0 translate-y-[3px] text-muted-foreground" />
         <span className="wrap-anywhere">{name}</span>
       </div>
-      <div className="pl-5 text-xs text-muted-foreground">{role ? `${label}, ${role}` : label}</div>
+      <div className="pl-5 text-xs whitespace-nowrap text-muted-foreground">{role ? `${label}, ${role}` : label}</div>
     </div>
   )
 }

@@ -9,7 +9,7 @@ interface CodeBlockProps {
 export function CodeBlock({ label, code }: CodeBlockProps) {
   return (
     <figure className="overflow-hidden rounded-md border">
-      <figcaption className="flex h-9 items-center justify-between gap-2 border-b bg-muted pr-1 pl-3 text-xs text-muted-foreground">
+      <figcaption className="flex min-h-9 items-center justify-between gap-2 border-b bg-muted pr-1 pl-3 text-xs text-muted-foreground">
         {label}
         <CopyButton text={code} label={label} variant="ghost" />
       </figcaption>

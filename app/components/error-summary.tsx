@@ -18,7 +18,7 @@ export function ErrorSummary({ problem, labels }: ErrorSummaryProps) {
   if (!problem) return null
   const errors = problem.errors ?? []
   return (
-    <Alert ref={ref} variant="destructive" role="alert" tabIndex={-1} className="mb-5">
+    <Alert ref={ref} variant="destructive" role="alert" tabIndex={-1}>
       <CircleAlertIcon aria-hidden="true" />
       <AlertTitle>{errors.length > 0 ? 'Please check the form' : problem.detail}</AlertTitle>
       {errors.length > 0 && (

@@ -42,7 +42,12 @@ interface FilterProps {
   className?: string
 }
 
-export function FilterInput({ label, value, className, ...props }: FilterProps & Pick<ComponentProps<'input'>, 'type' | 'placeholder'>) {
+export function FilterInput({
+  label,
+  value,
+  className,
+  ...props
+}: FilterProps & Pick<ComponentProps<'input'>, 'type' | 'placeholder'>) {
   const id = useId()
   return (
     <div className={className}>
@@ -54,7 +59,13 @@ export function FilterInput({ label, value, className, ...props }: FilterProps &
   )
 }
 
-export function FilterSelect({ label, name, value, className, options }: FilterProps & { options: { value: string; label: string }[] }) {
+export function FilterSelect({
+  label,
+  name,
+  value,
+  className,
+  options,
+}: FilterProps & { options: { value: string; label: string }[] }) {
   const id = useId()
   return (
     <div className={className}>

@@ -27,7 +27,10 @@ export function KeyExamples({ apiKey, origin }: KeyExamplesProps) {
 function typescriptExample(origin: string): string {
   return `import { createMateClient } from 'mate/client'
 
-const mate = createMateClient({ url: '${origin}', apiKey: process.env.MATE_API_KEY! })
+const mate = createMateClient({
+  url: '${origin}',
+  apiKey: process.env.MATE_API_KEY!,
+})
 const { items } = await mate.agents.list.query({})`
 }
 
@@ -35,5 +38,7 @@ function actionsExample(origin: string): string {
   return `- name: List agents
   env:
     MATE_API_KEY: \${{ secrets.MATE_API_KEY }}
-  run: curl --fail-with-body -H "X-API-Key: $MATE_API_KEY" ${origin}/api/agents`
+  run: |
+    curl --fail-with-body -H "X-API-Key: $MATE_API_KEY" \\
+      ${origin}/api/agents`
 }

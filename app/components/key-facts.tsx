@@ -15,8 +15,9 @@ export function KeySummary({ apiKey: { name, prefix, role, status } }: { apiKey:
   )
 }
 
+/** Terms beside their values where there is room. The column of terms is as wide as the longest of them. */
 export function Facts({ children }: { children: ReactNode }) {
-  return <dl className="grid gap-x-6 gap-y-2.5 text-sm sm:grid-cols-[9rem_minmax(0,1fr)]">{children}</dl>
+  return <dl className="grid items-baseline gap-x-6 gap-y-2.5 text-sm sm:grid-cols-[auto_minmax(0,1fr)]">{children}</dl>
 }
 
 export function Fact({ term, children }: { term: string; children: ReactNode }) {

@@ -83,8 +83,8 @@ function KeyRow({ apiKey, mayChange }: { apiKey: ApiKey; mayChange: boolean }) {
           {name}
         </Link>
       </TableCell>
-      <TableCell data-label="Key" className="font-mono text-[0.8125rem] max-lg:before:font-sans max-lg:before:text-sm">
-        <span className="whitespace-nowrap">{prefix}…</span>
+      <TableCell data-label="Key">
+        <span className="font-mono text-[0.8125rem] whitespace-nowrap">{prefix}…</span>
       </TableCell>
       <TableCell data-label="Role">{role}</TableCell>
       <TableCell data-label="Status">
@@ -100,7 +100,7 @@ function KeyRow({ apiKey, mayChange }: { apiKey: ApiKey; mayChange: boolean }) {
       <TableCell data-label="Last used">
         <LastUse apiKey={apiKey} />
       </TableCell>
-      <TableCell className="max-lg:block max-lg:pt-2 lg:py-1.5 lg:text-right">
+      <TableCell className="max-lg:block max-lg:pt-2 lg:text-right">
         {mayChange ? <KeyActions apiKey={apiKey} /> : <span className="text-xs text-muted-foreground">{role} only</span>}
       </TableCell>
     </TableRow>

@@ -6,7 +6,7 @@ export function LocalTime({ instant }: { instant: string }) {
   const date = new Date(instant)
   const utc = date.toISOString().replace('T', ' ')
   return (
-    <time dateTime={instant} title={`${utc.slice(0, 19)} UTC`} className="whitespace-nowrap">
+    <time dateTime={instant} title={`${utc.slice(0, 19)} UTC`} className="whitespace-nowrap tabular-nums">
       {isHydrated ? inZoneOfReader(date) : `${utc.slice(0, 16)} UTC`}
     </time>
   )

@@ -14,7 +14,7 @@ export function PageHeader({ title, description, actions }: PageHeaderProps) {
         <h1 tabIndex={-1} className="text-xl font-semibold tracking-tight wrap-anywhere outline-none sm:text-2xl">
           {title}
         </h1>
-        {description && <p className="max-w-prose text-sm text-muted-foreground">{description}</p>}
+        {description && <p className="max-w-2xl text-sm text-pretty text-muted-foreground">{description}</p>}
       </div>
       {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
     </div>

@@ -9,7 +9,7 @@ import { PostForm, SubmitButton } from '../components/post-form.tsx'
 import { Button } from '../components/ui/button.tsx'
 import { Card, CardTitle } from '../components/ui/card.tsx'
 import { Input } from '../components/ui/input.tsx'
-import { pageContext, type Problem, problemOf } from '../context.ts'
+import { type Problem, pageContext, problemOf } from '../context.ts'
 import { flashHeaders } from '../lib/cookies.ts'
 import { errorOf, textOf } from '../lib/form-fields.ts'
 import { titled } from '../lib/titles.ts'
@@ -39,7 +39,10 @@ export default function ApiKeyPage({ loaderData: { apiKey, mayChange }, actionDa
   return (
     <div className="mx-auto max-w-2xl">
       <BackLink to="/api-keys">API Keys</BackLink>
-      <PageHeader title={apiKey.name} actions={mayChange && <KeyActions id={apiKey.id} isActive={apiKey.status === 'active'} />} />
+      <PageHeader
+        title={apiKey.name}
+        actions={mayChange && <KeyActions id={apiKey.id} isActive={apiKey.status === 'active'} />}
+      />
       <div className="grid gap-5">
         <Card>
           <KeyFacts apiKey={apiKey} />
@@ -84,7 +87,9 @@ function RenameForm({ name, problem }: { name: string; problem: Problem | undefi
           name="name"
           hint="Role and expiry can’t be changed: generate another key."
           error={errorOf(problem, 'name')}
-          control={(props) => <Input {...props} required maxLength={100} autoComplete="off" spellCheck={false} defaultValue={name} />}
+          control={(props) => (
+            <Input {...props} required maxLength={100} autoComplete="off" spellCheck={false} defaultValue={name} />
+          )}
         />
         <SubmitButton variant="outline" pending="Renaming…" className="justify-self-start">
           Rename

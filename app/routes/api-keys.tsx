@@ -14,6 +14,7 @@ import { titled } from '../lib/titles.ts'
 import { capitalised, keyStatuses } from '../lib/wording.ts'
 import type { Route } from './+types/api-keys'
 
+const description = 'External tools, pipelines and scripts call the mate REST API with a key. Its role limits what it can do.'
 const sorts = ['createdAt', 'name', 'role', 'expiresAt', 'lastUsedAt'] as const
 
 export async function loader({ url, context }: Route.LoaderArgs) {
@@ -56,13 +57,10 @@ export const meta: Route.MetaFunction = () => titled('API Keys')
 export default function ApiKeys({ loaderData }: Route.ComponentProps) {
   const { filters, ignored, problem, keys, nextCursor, grantableRoles, roles, origin } = loaderData
   const isFiltered = Boolean(filters.search || filters.status || filters.role)
+  if (keys.length === 0 && !isFiltered && !problem) return <NoKeysYet origin={origin} />
   return (
     <>
-      <PageHeader
-        title="API Keys"
-        description="External tools, pipelines and scripts call the mate REST API with a key. Its role limits what it can do."
-        actions={<GenerateLink />}
-      />
+      <PageHeader title="API Keys" description={description} actions={<GenerateLink />} />
       <AddressNotice problem={problem} ignored={ignored} />
       <FilterForm isFiltered={isFiltered} kept={{ sort: filters.sort, order: filters.order }}>
         <FilterInput
@@ -92,7 +90,12 @@ export default function ApiKeys({ loaderData }: Route.ComponentProps) {
         {keys.length > 0 ? (
           <KeyTable keys={keys} sort={filters.sort} order={filters.order} grantableRoles={grantableRoles} />
         ) : (
-          <NoKeys isFiltered={isFiltered || problem !== undefined} />
+          <EmptyState title="No key matches">
+            <p>Try fewer filters, or a part of the name.</p>
+            <Button asChild variant="outline" size="sm">
+              <Link to="?">Show all keys</Link>
+            </Button>
+          </EmptyState>
         )}
       </Card>
       <div className="mt-3 flex min-h-8 flex-wrap items-center justify-between gap-3">
@@ -115,21 +118,17 @@ function GenerateLink() {
   )
 }
 
-function NoKeys({ isFiltered }: { isFiltered: boolean }) {
-  if (isFiltered) {
-    return (
-      <EmptyState title="No key matches">
-        <p>Try fewer filters, or a part of the name.</p>
-        <Button asChild variant="outline" size="sm">
-          <Link to="?">Show all keys</Link>
-        </Button>
-      </EmptyState>
-    )
-  }
+function NoKeysYet({ origin }: { origin: string }) {
   return (
-    <EmptyState title="No API keys yet">
-      <p>Generate one for each tool or pipeline that calls mate, with the lowest role that does the job.</p>
-      <GenerateLink />
-    </EmptyState>
+    <>
+      <PageHeader title="API Keys" description={description} />
+      <Card>
+        <EmptyState title="No API keys yet">
+          <p>Generate one for each tool or pipeline that calls mate, with the lowest role that does the job.</p>
+          <GenerateLink />
+        </EmptyState>
+      </Card>
+      <ApiExplorer origin={origin} />
+    </>
   )
 }

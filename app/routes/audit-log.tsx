@@ -58,7 +58,10 @@ export default function AuditLog({ loaderData }: Route.ComponentProps) {
   const isFiltered = Object.values(filters).some(Boolean) || problem !== undefined
   return (
     <>
-      <PageHeader title="Audit Log" description="Who changed what, from where, and who was refused. Newest first; nothing is ever removed." />
+      <PageHeader
+        title="Audit Log"
+        description="Who changed what, from where, and who was refused. Newest first; nothing is ever removed."
+      />
       <AddressNotice problem={problem} ignored={ignored} />
       <AuditFilters filters={filters} auditActions={auditActions} isFiltered={isFiltered} />
       <Card className="gap-0 overflow-hidden p-0 sm:p-0">

@@ -19,7 +19,7 @@ export const meta: Route.MetaFunction = () => titled('Welcome')
 export default function Home({ loaderData: { name, role, tenantName, permits } }: Route.ComponentProps) {
   return (
     <div className="mx-auto max-w-2xl">
-      <PageHeader title={`Welcome, ${name}`} description={`You are ${role} in ${tenantName}: ${permits}.`} />
+      <PageHeader title={`Welcome, ${name}`} description={`Your role in ${tenantName} is ${role}: ${permits}.`} />
       <div className="grid gap-5">
         <Card>
           <div className="grid gap-1">

@@ -1,5 +1,5 @@
 import { data } from 'react-router'
-import { pageContext, type Problem } from '../context.ts'
+import { type Problem, pageContext } from '../context.ts'
 import type { Route } from './+types/not-found'
 
 export function loader({ context }: Route.LoaderArgs) {

@@ -4,7 +4,7 @@ import { FormField } from '../components/form-field.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
 import { Input } from '../components/ui/input.tsx'
-import { pageContext, type Problem } from '../context.ts'
+import { type Problem, pageContext } from '../context.ts'
 import { flashHeaders } from '../lib/cookies.ts'
 import { errorOf, textOf } from '../lib/form-fields.ts'
 import { titled } from '../lib/titles.ts'
@@ -52,9 +52,12 @@ function SetupForm({ problem, values }: SetupFormProps) {
   const field = (name: keyof typeof labels) => ({ name, label: labels[name], error: errorOf(problem, name) })
   return (
     <>
-      <PageHeader title="Set up mate" description="You make the first tenant and its SuperAdmin. This link then closes for good." />
-      <ErrorSummary problem={problem} labels={labels} />
+      <PageHeader
+        title="Set up mate"
+        description="You make the first tenant and its SuperAdmin. This link then closes for good."
+      />
       <PostForm className="grid gap-5">
+        <ErrorSummary problem={problem} labels={labels} />
         <FormField
           {...field('tenantName')}
           hint="The company or team whose agents are tested."
@@ -68,7 +71,9 @@ function SetupForm({ problem, values }: SetupFormProps) {
         />
         <FormField
           {...field('email')}
-          control={(props) => <Input {...props} type="email" required autoComplete="username" defaultValue={values?.email ?? ''} />}
+          control={(props) => (
+            <Input {...props} type="email" required autoComplete="username" defaultValue={values?.email ?? ''} />
+          )}
         />
         <FormField
           {...field('password')}
@@ -92,7 +97,8 @@ function SetupClosed() {
         <ul className="grid list-disc gap-2 pl-5 text-muted-foreground">
           <li>While there is no user yet, each start prints a new link to the console: restart the server and open that one.</li>
           <li>
-            Locked out? The operator makes an admin with <code className="font-mono text-foreground">npm run mate -- create-admin</code>.
+            Locked out? The operator makes an admin with{' '}
+            <code className="font-mono text-foreground">npm run mate -- create-admin</code>.
           </li>
         </ul>
         <p>

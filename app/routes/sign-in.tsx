@@ -11,7 +11,8 @@ import { titled } from '../lib/titles.ts'
 import type { Route } from './+types/sign-in'
 
 export function loader({ url, context }: Route.LoaderArgs) {
-  if (context.get(pageContext).user) throw redirect(destinationOf(url))
+  // Whom another page sent here to come back stays, or a session that ended meanwhile would send them round in circles.
+  if (context.get(pageContext).user && !url.searchParams.has('redirectTo')) throw redirect('/')
   return null
 }
 
@@ -34,8 +35,8 @@ export default function SignIn({ actionData }: Route.ComponentProps) {
   return (
     <div className="mx-auto max-w-sm py-8">
       <PageHeader title="Sign in" />
-      <ErrorSummary problem={problem} labels={{ email: 'E-mail', password: 'Password' }} />
       <PostForm className="grid gap-5">
+        <ErrorSummary problem={problem} labels={{ email: 'E-mail', password: 'Password' }} />
         <FormField
           label="E-mail"
           name="email"

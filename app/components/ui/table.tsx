@@ -41,7 +41,7 @@ function TableCell({ className, ...props }: ComponentProps<'td'>) {
     <td
       data-slot="table-cell"
       className={cn(
-        'align-top max-lg:grid max-lg:grid-cols-[6.5rem_minmax(0,1fr)] max-lg:gap-3 max-lg:before:text-muted-foreground max-lg:before:content-[attr(data-label)] lg:px-3 lg:py-2.5',
+        'align-baseline max-lg:grid max-lg:grid-cols-[6.5rem_minmax(0,1fr)] max-lg:gap-3 max-lg:before:text-muted-foreground max-lg:before:content-[attr(data-label)] lg:px-3 lg:py-2',
         className,
       )}
       {...props}
