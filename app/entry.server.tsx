@@ -22,7 +22,7 @@ export default function handleRequest(
     const { pipe, abort } = renderToPipeableStream(<ServerRouter context={routerContext} url={request.url} nonce={nonce} />, {
       nonce,
       onAllReady() {
-        const body = new PassThrough({ final: (done) => (clearTimeout(timeout), done()) })
+        const body = new PassThrough().once('end', () => clearTimeout(timeout))
         pipe(body)
         resolve(new Response(createReadableStreamFromReadable(body), { status, headers }))
       },

@@ -31,18 +31,25 @@ export interface OpenOptions {
   maxConnections?: number | undefined
 }
 
-/** @throws Error when the folder is in use by another process. */
+/** @throws Error when the folder is in use by another process, or PostgreSQL does not let us in. */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   return options.url ? openPostgres(options.url, options.maxConnections ?? 20) : openPglite(options)
 }
 
-function openPostgres(url: string, max: number): Database {
+async function openPostgres(url: string, max: number): Promise<Database> {
   const client = postgres(url, {
     max,
     connect_timeout: 2,
     onnotice: () => {},
     connection: { application_name: 'mate', statement_timeout: 10_000, idle_in_transaction_session_timeout: 30_000 },
   })
+  try {
+    await client`select 1`
+  } catch (cause) {
+    await client.end({ timeout: 0 })
+    const reason = cause instanceof Error ? cause.message || String(Reflect.get(cause, 'code')) : String(cause)
+    throw new Error(`The database in DATABASE_URL does not let us in: ${reason}.`, { cause })
+  }
   const db = drizzlePostgres(client) as unknown as Db // the two drivers differ only in the type of a raw result
   return {
     kind: 'postgres',

@@ -19,6 +19,7 @@ function migrationsFolder(): string {
 export async function migrate(database: Database): Promise<{ applied: number }> {
   const migrations = readMigrationFiles({ migrationsFolder: migrationsFolder() })
   return database.transaction(async (tx) => {
+    await tx.execute(sql`set local statement_timeout = 0`)
     await tx.execute(sql`select pg_advisory_xact_lock(${lockNumber})`)
     await tx.execute(sql`create table if not exists mate_migrations (hash text primary key, created_at bigint not null)`)
     const rows = await tx.select({ createdAt: sql<string>`max(created_at)` }).from(sql`mate_migrations`)
@@ -39,18 +40,18 @@ export async function migrate(database: Database): Promise<{ applied: number }> 
 export async function checkWalls(db: Db, role = 'mate_app'): Promise<void> {
   const faults = await db.select({ fault: sql<string>`fault` }).from(
     sql`(
-        select 'the role ' || ${role}::text || ' does not exist' as fault
-          where not exists (select from pg_roles where rolname = ${role})
+        with app as (select oid, rolname from pg_roles where rolname = ${role})
+        select 'the role ' || ${role}::text || ' does not exist' as fault where not exists (select from app)
         union all
-        select 'the role ' || rolname || ' is a superuser or bypasses row-level security' from pg_roles
-          where (rolsuper or rolbypassrls) and pg_has_role(${role}, oid, 'member')
+        select 'the role ' || r.rolname || ' is a superuser or bypasses row-level security' from app, pg_roles r
+          where (r.rolsuper or r.rolbypassrls) and pg_has_role(app.oid, r.oid, 'member')
         union all
-        select 'the role ' || ${role}::text || ' owns the table ' || relname || ', or may become its owner' from pg_class
-          where relkind = 'r' and relnamespace = 'public'::regnamespace and pg_has_role(${role}, relowner, 'member')
+        select 'the role ' || rolname || ' owns the table ' || relname || ', or may become its owner' from app, pg_class
+          where relkind = 'r' and relnamespace = 'public'::regnamespace and pg_has_role(app.oid, relowner, 'member')
         union all
-        select 'row-level security is off on the table ' || relname from pg_class c
+        select 'row-level security is off on the table ' || relname from app, pg_class c
           where relkind = 'r' and relnamespace = 'public'::regnamespace and not relrowsecurity
-            and has_any_column_privilege(${role}, c.oid, 'select, insert, update')
+            and has_any_column_privilege(app.oid, c.oid, 'select, insert, update')
       ) as faults`,
   )
   if (faults.length > 0) {

@@ -1,6 +1,7 @@
 // npm run check: everything that can be said without running the program. One command a line, all of them, then the verdict.
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createOpenApiDocument } from '#server/openapi.ts'
 import { readmeWithSettings } from './readme.ts'
 
@@ -30,6 +31,21 @@ function migrationsAreUpToDate(): string | undefined {
   return `db/schema.ts has changed since the last migration. Name the one that was just written, and commit it.\n${stdout}${stderr}`
 }
 
+/** The lines of source files that match, or undefined. */
+function linesWith(pattern: RegExp, folders: string[], except: string[]): string | undefined {
+  const paths = folders
+    .flatMap((folder) => readdirSync(folder, { withFileTypes: true, recursive: true }))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !except.includes(path))
+  const found = paths.flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .flatMap((text, i) => (pattern.test(text) ? [`${path}:${i + 1}: ${text.trim()}`] : [])),
+  )
+  return found.length > 0 ? found.join('\n') : undefined
+}
+
 /** The committed document is what the server serves. */
 function openApiIsUpToDate(): string | undefined {
   const committed = readFileSync('docs/openapi.json', 'utf8')
@@ -43,6 +59,10 @@ check('types (tsc)', program('tsc', '--noEmit'))
 check('unused files, exports and dependencies (knip)', program('knip'))
 check('migrations in order (drizzle-kit check)', program('drizzle-kit', 'check'))
 check('migrations up to date', migrationsAreUpToDate)
+check('sql.raw and sql.identifier only in migrations', () =>
+  linesWith(/\bsql\.(raw|identifier)\(/, ['server', 'app', 'client', 'db', 'scripts'], ['db/migrate.ts', 'scripts/check.ts']),
+)
+check('pages import only types of the server', () => linesWith(/^import (?!type ).*'#(server|db)\//, ['app'], []))
 check('OpenAPI up to date', openApiIsUpToDate)
 check('README lists the settings', () =>
   readFileSync('README.md', 'utf8') === readmeWithSettings() ? undefined : 'Run npm run readme and commit it.',

@@ -3,7 +3,7 @@ import { TRPCError } from '@trpc/server'
 import { betterAuth } from 'better-auth'
 import { drizzleAdapter } from 'better-auth/adapters/drizzle'
 import { APIError } from 'better-auth/api'
-import { eq } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Database } from '#db/client.ts'
 import { accounts, rateLimits, sessions, tenants, users, verifications } from '#db/schema.ts'
 import { type Actor, writeAudit, writeFoldedAudit } from './audit.ts'
@@ -99,7 +99,10 @@ export function createAuth(database: Database, env: Env, secret: string): Auth {
       const { response, headers } = await auth.api.getSession({ headers: new Headers({ cookie }), returnHeaders: true })
       if (!response) return undefined
       const { user, session } = response
-      const [tenant] = await db.select({ id: tenants.id, name: tenants.name }).from(tenants).where(eq(tenants.id, user.tenantId))
+      const [tenant] = await db
+        .select({ id: tenants.id, name: tenants.name })
+        .from(tenants)
+        .where(and(eq(tenants.id, user.tenantId), tenants.isActive))
       if (!tenant || !user.isActive) return undefined
       const { id, name, email } = user
       return {
@@ -146,8 +149,12 @@ function cookiesOf(headers: Headers): Headers {
 
 async function recordSignIn(database: Database, userId: string, origin: Origin): Promise<void> {
   await database.transaction(async (tx) => {
-    const [user] = await tx.select().from(users).where(eq(users.id, userId))
-    if (!user?.isActive) throw new APIError('UNAUTHORIZED', { message: 'Invalid email or password' })
+    const [user] = await tx
+      .select({ id: users.id, name: users.name, role: users.role, tenantId: users.tenantId })
+      .from(users)
+      .innerJoin(tenants, eq(tenants.id, users.tenantId))
+      .where(and(eq(users.id, userId), users.isActive, tenants.isActive))
+    if (!user) throw new APIError('UNAUTHORIZED', { message: 'Invalid email or password' })
     const { id, name, role, tenantId } = user
     const entity = { type: 'user', id, name } as const
     await writeAudit(tx, {

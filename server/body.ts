@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TRPCError } from '@trpc/server'
 import { log } from './log.ts'
-import { type Problem, retryAfterSeconds, toProblem } from './problem.ts'
+import { AllowedMethods, retryAfterSeconds, toProblem } from './problem.ts'
 
 export const maxBodyBytes = 1_000_000
 
@@ -41,8 +41,18 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 /** @throws TRPCError PARSE_ERROR, whose public message quotes nothing of the body. */
 export function parseJson(body: Buffer): unknown {
+  const text = decodeText(body)
   try {
-    return JSON.parse(utf8.decode(body))
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new TRPCError({ code: 'PARSE_ERROR', cause })
+  }
+}
+
+/** @throws TRPCError PARSE_ERROR unless the body is UTF-8. */
+export function decodeText(body: Buffer): string {
+  try {
+    return utf8.decode(body)
   } catch (cause) {
     throw new TRPCError({ code: 'PARSE_ERROR', cause })
   }
@@ -55,13 +65,8 @@ export function errorHeaders(status: number): Record<string, string> {
   return {}
 }
 
-export function sendProblem(
-  response: ServerResponse,
-  error: unknown,
-  requestId: string,
-  headers: Record<string, string> = {},
-): void {
-  const problem: Problem = toProblem(error, requestId)
+export function sendProblem(response: ServerResponse, error: unknown, requestId: string): void {
+  const problem = toProblem(error, requestId)
   if (problem.status >= 500) log('error', 'request failed', { requestId, error })
   if (response.headersSent) {
     response.destroy()
@@ -70,7 +75,7 @@ export function sendProblem(
   const body = JSON.stringify(problem)
   response.writeHead(problem.status, {
     ...errorHeaders(problem.status),
-    ...headers,
+    ...(error instanceof TRPCError && error.cause instanceof AllowedMethods ? { Allow: error.cause.methods.join(', ') } : {}),
     'Content-Type': 'application/problem+json',
     'Content-Length': Buffer.byteLength(body),
   })

@@ -14,7 +14,14 @@ const Settings = z.object({
   PUBLIC_URL: optionalText
     .pipe(z.url({ protocol: /^https?$/ }).optional())
     .describe('Address that people use, e.g. https://mate.example.com; with https, cookies are Secure and HSTS is sent.'),
-  DATABASE_URL: optionalText.describe('PostgreSQL 15 or later; without it, an embedded PGlite database is used.'),
+  DATABASE_URL: optionalText
+    .pipe(
+      z
+        .string()
+        .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+        .optional(),
+    )
+    .describe('PostgreSQL 15 or later; without it, an embedded PGlite database is used.'),
   MATE_DATA_DIR: z.string().default('./data').describe('Folder of the embedded database.'),
   MATE_DB_CONNECTIONS: z.coerce.number().int().min(1).max(500).default(20).describe('Connections to PostgreSQL at most.'),
   MATE_SECRET: optionalText

@@ -5,7 +5,7 @@ import { AuditRecorder, writeAudit, writeFoldedAudit } from './audit.ts'
 import type { Call } from './call.ts'
 import { findForbidden, Id } from './input.ts'
 import { actIn, findPrincipal, type Principal, RefusedPrincipal, requireCredential } from './principal.ts'
-import { badField, databaseErrorCode, isDatabaseUnavailable } from './problem.ts'
+import { asTrpcError, badField, databaseErrorCode } from './problem.ts'
 import { isRoleAtLeast } from './roles.ts'
 import { getRuntime } from './runtime.ts'
 import { type Meta, t } from './trpc.ts'
@@ -47,7 +47,7 @@ const gate = t.middleware(async ({ ctx: call, meta, path, type, next, getRawInpu
       throw error
     })
   } catch (error) {
-    throw publicError(error)
+    throw asTrpcError(error)
   }
 })
 
@@ -145,23 +145,4 @@ function describeRefusal(error: unknown): { principal: Principal; tenantId: stri
     const { principal, reason } = error.cause
     return { principal, tenantId: principal.tenantId, reason: `The ${principal.kind} is ${reason}.` }
   }
-}
-
-function publicError(error: unknown): unknown {
-  if (isDatabaseUnavailable(error)) {
-    return new TRPCError({
-      code: 'SERVICE_UNAVAILABLE',
-      message: 'The database does not answer. Nothing was changed; try again.',
-      cause: error,
-    })
-  }
-  // unique_violation, in one place for every table; the constraint's name stays inside.
-  if (databaseErrorCode(error) === '23505') {
-    return new TRPCError({
-      code: 'CONFLICT',
-      message: 'Another one with this name exists already. Choose another name.',
-      cause: error,
-    })
-  }
-  return error
 }

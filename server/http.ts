@@ -8,6 +8,7 @@ import type { Call } from './call.ts'
 import { clientAddressReader } from './client-address.ts'
 import { createOpenApiDocument } from './openapi.ts'
 import { readCredential } from './principal.ts'
+import { AllowedMethods } from './problem.ts'
 import { handleRest } from './rest.ts'
 import { getRuntime } from './runtime.ts'
 import { scalarPage, scalarPolicy, scalarScriptPath, sendScalarScript } from './scalar.ts'
@@ -30,11 +31,31 @@ export interface HttpOptions {
   assetsDir?: string | undefined
 }
 
+/** Answers at one exact path, to everybody, without a credential. */
+type Document = (response: ServerResponse, request: IncomingMessage, origin: PageOrigin) => void | Promise<void>
+
 export function createHttpServer(options: HttpOptions): Server {
   const { env } = getRuntime()
   const clientAddress = clientAddressReader(env.MATE_TRUST_PROXY)
   const openApi = JSON.stringify(createOpenApiDocument(env.PUBLIC_URL?.replace(/\/$/, '')))
   const isTls = env.PUBLIC_URL?.startsWith('https:') ?? false
+
+  const documents = new Map<string, Document>([
+    ['/health/live', (response) => sendOk(response)],
+    ['/health/ready', (response, _, { requestId }) => sendReady(response, requestId)],
+    ['/openapi/v1.json', (response) => sendStatic(response, 'application/json', openApi)],
+    [
+      '/scalar/v1',
+      (response, _, { nonce }) => {
+        response.setHeader('Content-Security-Policy', scalarPolicy(nonce))
+        sendStatic(response, 'text/html; charset=utf-8', scalarPage(nonce))
+      },
+    ],
+    [
+      scalarScriptPath,
+      (response, request) => sendScalarScript(response, options.assetsDir, String(request.headers['accept-encoding'] ?? '')),
+    ],
+  ])
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const origin: PageOrigin = {
@@ -46,17 +67,15 @@ export function createHttpServer(options: HttpOptions): Server {
     setCommonHeaders(response, origin.requestId, isTls)
     const url = request.url ?? ''
     const [path = '', search = ''] = splitTarget(url)
-    if (path.startsWith('/api/'))
+    if (path.startsWith('/api/')) {
       return handleRest(request, response, callOf('rest', request, origin), path.slice('/api'.length), search)
+    }
     if (path.startsWith('/trpc/')) return handleTrpc(request, response, callOf('trpc', request, origin), url)
-    if (path.startsWith('/health/')) return sendHealth(response, path, origin.requestId)
-    if (path === '/openapi/v1.json') return sendStatic(response, 'application/json', openApi)
     origin.nonce = randomBytes(16).toString('base64')
-    if (path === scalarScriptPath)
-      return sendScalarScript(response, options.assetsDir, String(request.headers['accept-encoding'] ?? ''))
-    if (path === '/scalar/v1') {
-      response.setHeader('Content-Security-Policy', scalarPolicy(origin.nonce))
-      return sendStatic(response, 'text/html; charset=utf-8', scalarPage(origin.nonce))
+    const document = documents.get(path)
+    if (document) {
+      requireRead(request)
+      return document(response, request, origin)
     }
     if (options.pages && url.startsWith('/')) return options.pages(request, response, origin)
     throw new TRPCError({ code: 'NOT_FOUND', message: 'There is nothing at this path.' })
@@ -108,21 +127,26 @@ function sendStatic(response: ServerResponse, type: string, text: string): void 
 
 const readyWithinMs = 2_000
 
-/** `live`: the process answers. `ready`: its database does too. */
-async function sendHealth(response: ServerResponse, path: string, requestId: string): Promise<void> {
-  if (path !== '/health/live' && path !== '/health/ready') {
-    throw new TRPCError({ code: 'NOT_FOUND', message: 'There are /health/live and /health/ready.' })
-  }
-  if (path === '/health/ready') {
-    const timeout = new Promise((_, reject) => setTimeout(reject, readyWithinMs, new Error('no answer')).unref())
-    try {
-      await Promise.race([ping(getRuntime().database), timeout])
-    } catch (cause) {
-      const unavailable = new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The database does not answer.', cause })
-      return sendProblem(response, unavailable, requestId)
-    }
-  }
+function sendOk(response: ServerResponse): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok"}')
+}
+
+/** Ready: the database answers. Live says only that the process does. */
+async function sendReady(response: ServerResponse, requestId: string): Promise<void> {
+  const timeout = new Promise((_, reject) => setTimeout(reject, readyWithinMs, new Error('no answer')).unref())
+  try {
+    await Promise.race([ping(getRuntime().database), timeout])
+    sendOk(response)
+  } catch (cause) {
+    const message = 'The database does not answer.'
+    sendProblem(response, new TRPCError({ code: 'SERVICE_UNAVAILABLE', message, cause }), requestId)
+  }
+}
+
+function requireRead(request: IncomingMessage): void {
+  if (request.method === 'GET' || request.method === 'HEAD') return
+  const cause = new AllowedMethods(['GET'])
+  throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: 'This path can only be read.', cause })
 }
 
 /** What node:http could not parse, answered without a word on why. */

@@ -19,7 +19,13 @@ export const Id = z.uuid('Must be a UUID.')
 export const Instant = z.iso.datetime().describe('An instant in UTC, RFC 3339.')
 
 /** An instant that a caller gives, with any offset. */
-export const GivenInstant = z.iso.datetime({ offset: true, error: 'Must be an instant such as 2027-01-31T00:00:00Z (RFC 3339).' })
+export const GivenInstant = z.iso
+  .datetime({ offset: true, error: 'Must be an instant such as 2027-01-31T00:00:00Z (RFC 3339).' })
+  // An offset can move it out of the years that RFC 3339 and PostgreSQL share.
+  .refine((text) => {
+    const year = new Date(text).getUTCFullYear()
+    return !(year < 1 || year > 9999) // NaN: it is no instant, and the format has said so
+  }, 'Must be within the years 1 to 9999 in UTC.')
 
 export const PageInput = {
   limit: z.number().int().min(1).max(200).default(50).describe('Items at most.'),

@@ -9,13 +9,19 @@ export function log(level: 'info' | 'warn' | 'error', message: string, facts: Re
 
 /** An error for the operator: its chain of causes, without the parameters of a failed query. */
 function errorFacts(error: Error): Record<string, unknown> {
-  const { params: _, query, ...facts } = error as Error & { params?: unknown; query?: string }
-  const message = query === undefined ? error.message : `Failed query: ${query}`
+  const { name, message, stack, cause } = error
   return {
-    name: error.name,
-    message,
-    ...('code' in facts ? { code: facts.code } : {}),
-    stack: query === undefined ? error.stack : undefined,
-    ...(error.cause instanceof Error ? { cause: errorFacts(error.cause) } : {}),
+    name,
+    message: withoutParameters(message),
+    ...('code' in error ? { code: error.code } : {}),
+    stack: stack && withoutParameters(stack),
+    ...(cause instanceof Error ? { cause: errorFacts(cause) } : {}),
   }
+}
+
+/** drizzle's message ends with the query's parameters, and so does whatever wraps it, in its message and in its stack. */
+function withoutParameters(text: string): string {
+  const at = text.indexOf('Failed query: ')
+  const end = at < 0 ? -1 : text.indexOf('\nparams: ', at)
+  return end < 0 ? text : text.slice(0, end)
 }

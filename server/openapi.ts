@@ -31,7 +31,7 @@ const problems: Record<number, string> = {
   413: 'The body has more than 1,000,000 bytes.',
   415: 'The body is not JSON.',
   500: 'Something went wrong on our side.',
-  503: 'The database does not answer; nothing was changed.',
+  503: 'The database does not answer.',
 }
 
 type Json = Record<string, unknown>

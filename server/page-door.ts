@@ -86,12 +86,18 @@ function requireSameOrigin(request: IncomingMessage): void {
   const site = request.headers['sec-fetch-site']
   const { origin } = request.headers
   const isSameSite = site === undefined || site === 'same-origin'
-  const isSameOrigin = origin === undefined ? site !== undefined : origin === originOf(request)
+  const isSameOrigin = origin === undefined ? site !== undefined : isOurs(origin, request)
   if (isSameSite && isSameOrigin) return
   throw new TRPCError({
     code: 'FORBIDDEN',
     message: 'This form was sent from another site. Open it on this one, and send it from there.',
   })
+}
+
+/** With PUBLIC_URL the whole origin counts; without it only the host, since a proxy may have ended TLS. */
+function isOurs(origin: string, request: IncomingMessage): boolean {
+  if (getRuntime().env.PUBLIC_URL) return origin === originOf(request)
+  return URL.canParse(origin) && new URL(origin).host === request.headers.host
 }
 
 function requireBoundedBody(request: IncomingMessage): void {

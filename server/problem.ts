@@ -29,6 +29,16 @@ export class FieldErrors extends Error {
   }
 }
 
+/** The cause of METHOD_NOT_SUPPORTED: what the path does take. */
+export class AllowedMethods extends Error {
+  readonly methods: string[]
+
+  constructor(methods: string[]) {
+    super('method not allowed')
+    this.methods = methods.includes('GET') ? [...methods, 'HEAD'] : methods
+  }
+}
+
 /** BAD_REQUEST about one field. */
 export function badField(path: string, message: string): TRPCError {
   return new TRPCError({ code: 'BAD_REQUEST', message: inputIsWrong, cause: new FieldErrors([{ path, message }]) })
@@ -55,8 +65,24 @@ const titles: Record<number, string> = {
 /** How long a client should wait before it tries again after a 503, in seconds. */
 export const retryAfterSeconds = 2
 
+/** Any error as what its callers may learn of it; what the database said stays in the cause. */
+export function asTrpcError(error: unknown): TRPCError {
+  if (isDatabaseUnavailable(error)) return new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: noDatabase, cause: error })
+  const code = databaseErrorCode(error)
+  // unique_violation, in one place for every table; the constraint's name stays inside.
+  if (code === '23505') return new TRPCError({ code: 'CONFLICT', message: nameIsTaken, cause: error })
+  // Class 22, data exception: what passed every schema and is still no value to the database, such as an edited cursor.
+  if (code && /^22[0-9A-Z]{3}$/.test(code)) return new TRPCError({ code: 'BAD_REQUEST', message: badValue, cause: error })
+  return error instanceof TRPCError ? error : new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: error })
+}
+
+// A connection that broke during a commit leaves it open whether the change was made.
+const noDatabase = 'The database does not answer. Try again in a moment; look first whether a change that you sent was made.'
+const badValue = 'A value in the input is none that can be stored or compared. If it has a cursor, leave that out.'
+const nameIsTaken = 'Another one with this name exists already. Choose another name.'
+
 export function toProblem(error: unknown, requestId: string): Problem {
-  const known = error instanceof TRPCError ? error : new TRPCError({ code: 'INTERNAL_SERVER_ERROR', cause: error })
+  const known = asTrpcError(error)
   const status = getHTTPStatusCodeFromError(known)
   const code = known.code.toLowerCase()
   return {
@@ -90,19 +116,27 @@ function fieldsOf(issue: z.core.$ZodIssue): { path: string; message: string }[] 
   return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'Is not a field.' }))
 }
 
+/** The error and what caused it, outermost first. */
+function* causesOf(error: unknown): Generator<Error> {
+  for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) yield at
+}
+
 /** The SQLSTATE or driver code of a failed query: tRPC and drizzle each wrap it once. */
 export function databaseErrorCode(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) {
-    if ('code' in at && typeof at.code === 'string' && !(at instanceof TRPCError)) return at.code
+  for (const each of causesOf(error)) {
+    if ('code' in each && typeof each.code === 'string' && !(each instanceof TRPCError)) return each.code
   }
 }
 
-// Class 08 (connection), 53 (resources), 57 (operator intervention), and what the driver and the socket say.
+// Class 08 (connection), 28 and 3D (refused sign-in, no such database), 53 (resources), 55000 (accepts no connections),
+// 57 (operator intervention), and what the driver and the socket say.
 const unavailable =
-  /^(08|53|57)...$|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT$)/
+  /^(08|28|3D|53|57)...$|^55000$|^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT$)/
 
 /** True when the database did not answer, as opposed to answering with an error. */
-export function isDatabaseUnavailable(error: unknown): boolean {
+function isDatabaseUnavailable(error: unknown): boolean {
   const code = databaseErrorCode(error)
-  return code !== undefined && unavailable.test(code)
+  if (code !== undefined) return unavailable.test(code)
+  // PGlite's own errors have no code: "is closed", "is closing".
+  return [...causesOf(error)].some((each) => each.message.startsWith('PGlite is clos'))
 }

@@ -2,7 +2,7 @@
 import { TRPCError } from '@trpc/server'
 import { z } from 'zod'
 import { listOperations, type Operation } from './operations.ts'
-import { badField } from './problem.ts'
+import { AllowedMethods, badField } from './problem.ts'
 
 type Scalar = 'string' | 'number' | 'boolean'
 
@@ -96,15 +96,6 @@ export function matchRoute(method: string, path: string): { route: Route; values
   const values: Record<string, string> = Object.create(null)
   for (const [i, name] of route.parameters.entries()) if (name !== undefined) values[name] = parts[i] ?? ''
   return { route, values }
-}
-
-export class AllowedMethods extends Error {
-  readonly methods: string[]
-
-  constructor(methods: string[]) {
-    super('method not allowed')
-    this.methods = methods.includes('GET') ? [...methods, 'HEAD'] : methods
-  }
 }
 
 function decodeSegment(segment: string): string {

@@ -5,7 +5,7 @@ import { hasBody, parseJson, readBody, requireJson, sendProblem } from './body.t
 import type { Call } from './call.ts'
 import { requireCredential } from './principal.ts'
 import { badField } from './problem.ts'
-import { AllowedMethods, matchRoute, type Route, readQuery } from './rest-routes.ts'
+import { matchRoute, type Route, readQuery } from './rest-routes.ts'
 import { appRouter } from './routers/index.ts'
 
 /** `path` and `search` are those of the URL below /api, still percent-encoded, `search` without its question mark. */
@@ -33,9 +33,7 @@ export async function handleRest(
     })
     sendOutput(response, route, output)
   } catch (error) {
-    const allow: Record<string, string> =
-      error instanceof TRPCError && error.cause instanceof AllowedMethods ? { Allow: error.cause.methods.join(', ') } : {}
-    sendProblem(response, error, call.requestId, allow)
+    sendProblem(response, error, call.requestId)
   }
 }
 

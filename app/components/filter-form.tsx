@@ -54,7 +54,7 @@ export function FilterInput({
       <Label htmlFor={id} className="mb-1 text-xs text-muted-foreground">
         {label}
       </Label>
-      <Input id={id} key={value} defaultValue={value ?? ''} {...props} />
+      <Input id={id} key={value} maxLength={200} defaultValue={value ?? ''} {...props} />
     </div>
   )
 }

@@ -78,7 +78,7 @@ function KeyRow({ apiKey, mayChange }: { apiKey: ApiKey; mayChange: boolean }) {
   const isActive = status === 'active'
   return (
     <TableRow className={cn(!isActive && 'text-muted-foreground')}>
-      <TableCell className="max-lg:block max-lg:pb-1 lg:max-w-64">
+      <TableCell className="max-lg:block max-lg:pb-1 lg:max-w-64 lg:min-w-36">
         <Link to={`/api-keys/${id}`} className="rounded-sm font-medium wrap-anywhere hover:text-primary hover:underline">
           {name}
         </Link>

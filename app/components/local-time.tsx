@@ -5,9 +5,14 @@ export function LocalTime({ instant }: { instant: string }) {
   const isHydrated = useIsHydrated()
   const date = new Date(instant)
   const utc = date.toISOString().replace('T', ' ')
+  const [day, time] = (isHydrated ? inZoneOfReader(date) : utc.slice(0, 16)).split(' ')
+  // In a narrow column a line may end between day and time, never within the day.
   return (
-    <time dateTime={instant} title={`${utc.slice(0, 19)} UTC`} className="whitespace-nowrap tabular-nums">
-      {isHydrated ? inZoneOfReader(date) : `${utc.slice(0, 16)} UTC`}
+    <time dateTime={instant} title={`${utc.slice(0, 19)} UTC`} className="tabular-nums">
+      <span className="xl:whitespace-nowrap">
+        <span className="whitespace-nowrap">{day}</span> {time}
+      </span>
+      {!isHydrated && ' UTC'}
     </time>
   )
 }

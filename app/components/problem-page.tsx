@@ -1,4 +1,4 @@
-import { Link } from 'react-router'
+import { Link, useLocation } from 'react-router'
 import type { Problem } from '../context.ts'
 import { Button } from './ui/button.tsx'
 
@@ -18,13 +18,14 @@ export function describeError(error: unknown): { status: number; title: string; 
   return {
     status,
     title: titles[status] ?? problem?.title ?? fallback.title,
-    detail: problem?.detail ?? fallback.detail,
+    detail: problem?.errors?.map(({ path, message }) => `${path}: ${message}`).join(' ') ?? problem?.detail ?? fallback.detail,
     ...(problem ? { requestId: problem.requestId } : {}),
   }
 }
 
 export function ProblemPage({ error }: { error: unknown }) {
   const { status, title, detail, requestId } = describeError(error)
+  const { pathname, search } = useLocation()
   const mayPass = status >= 500
   return (
     <div className="mx-auto grid max-w-xl justify-items-start gap-4 py-12">
@@ -36,7 +37,9 @@ export function ProblemPage({ error }: { error: unknown }) {
       <div className="flex flex-wrap gap-2">
         {mayPass && (
           <Button asChild>
-            <a href="">Try again</a>
+            <Link to={pathname + search} reloadDocument>
+              Try again
+            </Link>
           </Button>
         )}
         <Button asChild variant="outline">

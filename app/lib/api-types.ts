@@ -7,4 +7,3 @@ export type ApiKey = ItemOf<Api['apiKeys']['list']>
 export type KeyStatus = ApiKey['status']
 export type KeyQuery = NonNullable<Parameters<Api['apiKeys']['list']>[0]>
 export type AuditEntry = ItemOf<Api['auditLog']['list']>
-export type AuditQuery = NonNullable<Parameters<Api['auditLog']['list']>[0]>

@@ -392,7 +392,7 @@ export const apiKeysRouter = t.router({
 
 /** @throws TRPCError CONFLICT when this form made a key already. */
 async function requireUnsent(tx: Tx, tenantId: string, formId: string): Promise<void> {
-  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('mate.form.' || ${formId}::text, 0))`)
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('mate.form.' || ${formId}::uuid::text, 0))`)
   const [made] = await tx
     .select({ name: apiKeys.name })
     .from(apiKeys)

@@ -18,7 +18,9 @@ beforeAll(async () => {
   viewer = await seedUser(server, tenant.id, 'Viewer')
   const used = { lastUsedAt: new Date(), lastUsedIp: '2001:db8::17', lastUsedUserAgent: 'curl/8.14.1' }
   const { id, key } = await seedKey(server, tenant.id, 'Tester', { name: 'ci-pipeline', ...used })
-  await seedKey(server, tenant.id, 'Viewer', { name: 'a-name-without-any-space-that-goes-on-for-very-long-'.repeat(2).slice(0, 100) })
+  await seedKey(server, tenant.id, 'Viewer', {
+    name: 'a-name-without-any-space-that-goes-on-for-very-long-'.repeat(2).slice(0, 100),
+  })
   await seedKey(server, tenant.id, 'Viewer', { name: 'old', expiresAt: new Date(Date.now() - 86_400_000) })
   const revoked = { revokedAt: new Date(), revokedById: admin.id, revokedByName: admin.name, revokedReason: 'rotated' }
   await seedKey(server, tenant.id, 'TenantAdmin', { name: 'gone', ...revoked })
@@ -119,14 +121,21 @@ test('a user below TenantAdmin gets a clear 403 page and no link to what they ma
     expect(text).toContain('Viewer')
   }
   await page.goto('/')
-  expect(await page.locator('header').getByRole('link', { name: /API Keys|Audit Log/ }).count()).toBe(0)
+  expect(
+    await page
+      .locator('header')
+      .getByRole('link', { name: /API Keys|Audit Log/ })
+      .count(),
+  ).toBe(0)
 })
 
 test('a TenantAdmin is offered the roles up to their own, the least first and chosen', async () => {
   const { page } = await openPage(browser, server.url)
   await page.context().addCookies([cookieOf(admin)])
   await page.goto('/api-keys/new')
-  const values = await page.locator('input[name=role]').evaluateAll((radios) => radios.map((radio) => (radio as HTMLInputElement).value))
+  const values = await page
+    .locator('input[name=role]')
+    .evaluateAll((radios) => radios.map((radio) => (radio as HTMLInputElement).value))
   expect(values).toEqual(['Viewer', 'Tester', 'TenantAdmin'])
   expect(await page.locator('input[name=role]:checked').inputValue()).toBe('Viewer')
   await page.goto('/api-keys?search=above')

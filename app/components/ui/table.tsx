@@ -30,7 +30,7 @@ function TableHead({ className, ...props }: ComponentProps<'th'>) {
     <th
       data-slot="table-head"
       scope="col"
-      className={cn('h-9 px-3 text-left align-middle text-xs font-medium whitespace-nowrap text-muted-foreground', className)}
+      className={cn('h-9 px-2 text-left align-middle text-xs font-medium whitespace-nowrap text-muted-foreground xl:px-3', className)}
       {...props}
     />
   )
@@ -41,7 +41,7 @@ function TableCell({ className, ...props }: ComponentProps<'td'>) {
     <td
       data-slot="table-cell"
       className={cn(
-        'align-baseline max-lg:grid max-lg:grid-cols-[6.5rem_minmax(0,1fr)] max-lg:gap-3 max-lg:before:text-muted-foreground max-lg:before:content-[attr(data-label)] lg:px-3 lg:py-2',
+        'align-baseline max-lg:grid max-lg:grid-cols-[6.5rem_minmax(0,1fr)] max-lg:gap-3 max-lg:before:text-muted-foreground max-lg:before:content-[attr(data-label)] lg:px-2 lg:py-2 xl:px-3',
         className,
       )}
       {...props}
