@@ -30,7 +30,10 @@ function TableHead({ className, ...props }: ComponentProps<'th'>) {
     <th
       data-slot="table-head"
       scope="col"
-      className={cn('h-9 px-2 text-left align-middle text-xs font-medium whitespace-nowrap text-muted-foreground xl:px-3', className)}
+      className={cn(
+        'h-9 px-2 text-left align-middle text-xs font-medium whitespace-nowrap text-muted-foreground xl:px-3',
+        className,
+      )}
       {...props}
     />
   )
