@@ -37,18 +37,22 @@ const consoleActor: Actor = { kind: 'console', id: 'console', name: 'console', r
 
 class UsageError extends Error {}
 
-const commands: Record<string, (database: Database, options: Options) => Promise<string>> = {
+/** What is left of a command once its options are in order: what it does, and what it prints. */
+type Work = (database: Database) => Promise<string>
+
+const commands: Record<string, (options: Options) => Promise<Work>> = {
   'create-key': createKey,
   'create-admin': createAdmin,
-  'create-tenant': async (database, { name }) => {
+  'create-tenant': async ({ name }) => {
     const tenantName = need(line(100), name, '--name')
-    await database.transaction(async (tx) => {
-      if (await findTenant(tx, tenantName)) throw new UsageError(`There is a tenant “${tenantName}” already.`)
-      await createTenant(tx, tenantName, consoleActor)
-    })
-    return ''
+    return (database) =>
+      database.transaction(async (tx) => {
+        if (await findTenant(tx, tenantName)) throw new UsageError(`There is a tenant “${tenantName}” already.`)
+        await createTenant(tx, tenantName, consoleActor)
+        return ''
+      })
   },
-  migrate: async () => '',
+  migrate: async () => async () => '',
 }
 
 const optionTypes = {
@@ -63,36 +67,40 @@ const optionTypes = {
 
 type Options = ReturnType<typeof parseArgs<{ options: typeof optionTypes }>>['values']
 
-async function createKey(database: Database, options: Options): Promise<string> {
+async function createKey(options: Options): Promise<Work> {
   const role = need(Role, options.role, '--role')
   const name = need(line(100), options.name, '--name')
   const days = options.days === undefined ? undefined : need(z.coerce.number().int().min(1).max(36500), options.days, '--days')
-  const tenant = await database.transaction((tx) => getOrCreateTenant(tx, options.tenant))
-  const call: Call = {
-    door: 'console',
-    requestId: crypto.randomUUID(),
-    ip: null,
-    userAgent: null,
-    credential: { kind: 'console', tenantId: tenant.id },
-    tenantId: null,
+  return async (database) => {
+    const tenant = await database.transaction((tx) => getOrCreateTenant(tx, options.tenant))
+    const call: Call = {
+      door: 'console',
+      requestId: crypto.randomUUID(),
+      ip: null,
+      userAgent: null,
+      credential: { kind: 'console', tenantId: tenant.id },
+      tenantId: null,
+    }
+    const expiresAt = days && new Date(Date.now() + days * 86_400_000).toISOString()
+    const made = await appRouter.createCaller(call).apiKeys.create({ name, role, ...(expiresAt ? { expiresAt } : {}) })
+    return made.key
   }
-  const expiresAt = days && new Date(Date.now() + days * 86_400_000).toISOString()
-  const made = await appRouter.createCaller(call).apiKeys.create({ name, role, ...(expiresAt ? { expiresAt } : {}) })
-  return made.key
 }
 
-async function createAdmin(database: Database, options: Options): Promise<string> {
+async function createAdmin(options: Options): Promise<Work> {
   const email = need(Email, options.email, '--email')
+  const name = need(line(100), options.name ?? email.split('@')[0], '--name')
   const given = options['password-stdin'] ? (await readStdin()).replace(/\r?\n$/, '') : undefined
   const password = need(Password, given ?? randomBytes(18).toString('base64url'), 'The password')
   const hash = await hashPassword(password)
-  await database.transaction(async (tx) => {
-    if (await restoreAdmin(tx, email, hash, consoleActor)) return
-    const tenant = await getOrCreateTenant(tx, options.tenant)
-    const name = need(line(100), options.name ?? email.split('@')[0], '--name')
-    await createUser(tx, { name, email, password: hash, role: 'SuperAdmin', tenantId: tenant.id }, consoleActor)
-  })
-  return given === undefined ? password : ''
+  return async (database) => {
+    await database.transaction(async (tx) => {
+      if (await restoreAdmin(tx, email, hash, consoleActor)) return
+      const tenant = await getOrCreateTenant(tx, options.tenant)
+      await createUser(tx, { name, email, password: hash, role: 'SuperAdmin', tenantId: tenant.id }, consoleActor)
+    })
+    return given === undefined ? password : ''
+  }
 }
 
 async function getOrCreateTenant(tx: Parameters<typeof findTenant>[0], name?: string) {
@@ -118,7 +126,8 @@ async function readStdin(): Promise<string> {
 function explain(error: unknown): string {
   if (error instanceof TRPCError) {
     const { detail, errors = [] } = toProblem(error, '-')
-    return [detail, ...errors.map(({ path, message }) => `${path}: ${message}`)].join('\n')
+    const fields = errors.filter(({ message }) => message !== detail)
+    return [detail, ...fields.map(({ path, message }) => `${path}: ${message}`)].join('\n')
   }
   return error instanceof Error ? error.message : String(error)
 }
@@ -133,12 +142,14 @@ async function main(args: string[]): Promise<void> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command || rest.length > 0) throw new UsageError(`There is no command “${positionals.join(' ')}”.`)
   const env = readEnv()
+  // Before the database is opened: what is not understood touches nothing.
+  const work = await command(values)
   const database = await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR })
   try {
     await migrate(database)
     await checkWalls(database.db)
     useRuntime({ env, database, secret: await loadSecret(database, env) })
-    const output = await command(database, values)
+    const output = await work(database)
     if (output) process.stdout.write(`${output}\n`)
   } finally {
     await database.close()

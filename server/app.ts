@@ -1,6 +1,6 @@
 // Starts and stops one server: database, migrations, walls, listener, drain.
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { type Database, openDatabase } from '#db/client.ts'
 import { checkWalls, migrate } from '#db/migrate.ts'
 import { type Auth, createAuth } from './auth.ts'
@@ -46,11 +46,12 @@ export async function startApp({ env, createPages, assetsDir, ...given }: AppOpt
     const token = await createSetupToken(database)
     const auth = createAuth(database, env, secret)
     const server = createHttpServer({ pages: createPages?.(auth), assetsDir })
+    const drain = prepareDrain(server)
     await listen(server, env)
     const url = env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://${displayHost(env.HOST)}:${(server.address() as AddressInfo).port}`
     const stopUsage = startUsage(database)
     const stop = async () => {
-      await drain(server)
+      await drain()
       await stopUsage()
       await database.close()
     }
@@ -77,14 +78,30 @@ function displayHost(host: string): string {
 }
 
 const drainWithinMs = 10_000
+const closeIdleEveryMs = 50
 
-function drain(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const hurry = setTimeout(() => server.closeAllConnections(), drainWithinMs)
-    server.close(() => {
-      clearTimeout(hurry)
-      resolve()
-    })
-    server.closeIdleConnections()
+/** @returns what drains the server: stops accepting, and resolves once every request under way has its answer. */
+function prepareDrain(server: Server): () => Promise<void> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
+  const closeIdle = () => {
+    server.closeIdleConnections()
+    // What a browser opens ahead of its first request is not idle to node:http.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
+  return () =>
+    new Promise((resolve) => {
+      const hurry = setTimeout(() => server.closeAllConnections(), drainWithinMs)
+      // Again and again: a connection whose answer is out is idle only then.
+      const sweep = setInterval(closeIdle, closeIdleEveryMs)
+      server.close(() => {
+        clearTimeout(hurry)
+        clearInterval(sweep)
+        resolve()
+      })
+      closeIdle()
+    })
 }

@@ -8,7 +8,7 @@ import type { Call } from './call.ts'
 import { clientAddressReader } from './client-address.ts'
 import { createOpenApiDocument } from './openapi.ts'
 import { readCredential } from './principal.ts'
-import { AllowedMethods } from './problem.ts'
+import { AllowedMethods, type Problem } from './problem.ts'
 import { handleRest } from './rest.ts'
 import { getRuntime } from './runtime.ts'
 import { scalarPage, scalarPolicy, scalarScriptPath, sendScalarScript } from './scalar.ts'
@@ -149,21 +149,28 @@ function requireRead(request: IncomingMessage): void {
   throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: 'This path can only be read.', cause })
 }
 
+const brokenRequests: Record<string, [status: number, title: string, detail: string] | undefined> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'The URL and the headers may have at most 16 kB together.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
+}
+
 /** What node:http could not parse, answered without a word on why. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request'
-  const [code = '400', ...title] = status.split(' ')
-  const body = JSON.stringify({ type: 'about:blank', title: title.join(' '), status: Number(code) })
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-  )
+  const [status, title, detail] = brokenRequests[error.code ?? ''] ?? [400, 'Bad Request', 'This is not well-formed HTTP.']
+  const requestId = crypto.randomUUID()
+  const code = title.toLowerCase().replaceAll(' ', '_')
+  const problem: Problem = { type: `urn:mate:problem:${code}`, title, status, detail, code, requestId }
+  const body = JSON.stringify(problem)
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    `X-Request-Id: ${requestId}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

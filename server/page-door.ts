@@ -34,13 +34,14 @@ export function createPageHandler({ auth, build, mode, assetsDir }: PageDoorOpti
 
   const servePage = async (request: IncomingMessage, response: ServerResponse, origin: PageOrigin) => {
     setPageHeaders(response, origin.nonce, mode)
+    requireReadablePath(request)
     requireSameOrigin(request)
-    requireBoundedBody(request)
+    requireForm(request)
     const cookie = request.headers.cookie
     const session = await auth.findSession(cookie)
     const { nonce, ...call } = origin
     const context = createPageContext(auth, { call, cookie, nonce, session, origin: originOf(request) })
-    const answer = await render(createRequest(request, response), context)
+    const answer = await render(createRequest(request, response, seenBy(request)), context)
     const headers = new Headers(answer.headers)
     // A form that already set or cleared the cookie has the last word over the session's renewal.
     if (session && !headers.has('set-cookie'))
@@ -71,10 +72,30 @@ function setPageHeaders(response: ServerResponse, nonce: string, mode: PageDoorO
   response.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()')
 }
 
+/** React Router would write a path that it can't decode to the log, with whatever secret stands in it. */
+function requireReadablePath(request: IncomingMessage): void {
+  try {
+    decodeURIComponent(request.url?.split('?', 1)[0] ?? '')
+  } catch (cause) {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The path has a broken percent-escape.', cause })
+  }
+}
+
 /** Where people reach us: PUBLIC_URL, or what this request was sent to. */
 function originOf(request: IncomingMessage): string {
   const { PUBLIC_URL } = getRuntime().env
-  return PUBLIC_URL ? new URL(PUBLIC_URL).origin : `http://${request.headers.host ?? 'localhost'}`
+  const address = PUBLIC_URL ?? `http://${request.headers.host}`
+  return URL.canParse(address) ? new URL(address).origin : 'http://localhost'
+}
+
+/**
+ * The address as the browser sees it. React Router compares it, scheme and all, with a form's Origin, and would refuse
+ * every form behind a proxy that ends TLS or sends another Host; ours were compared by then.
+ */
+function seenBy(request: IncomingMessage): { protocol: string; host: string } {
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  const { protocol, host } = new URL((isRead ? undefined : request.headers.origin) ?? originOf(request))
+  return { protocol, host }
 }
 
 /**
@@ -100,12 +121,16 @@ function isOurs(origin: string, request: IncomingMessage): boolean {
   return URL.canParse(origin) && new URL(origin).host === request.headers.host
 }
 
-function requireBoundedBody(request: IncomingMessage): void {
+/** A body is a form of ours, as browsers send it by default, and says how long it is. */
+function requireForm(request: IncomingMessage): void {
+  if (!hasBody(request)) return
   const isUnbounded = request.headers['transfer-encoding'] !== undefined
-  if (hasBody(request) && (isUnbounded || Number(request.headers['content-length']) > maxBodyBytes)) {
+  if (isUnbounded || Number(request.headers['content-length']) > maxBodyBytes) {
     throw new TRPCError({
       code: 'PAYLOAD_TOO_LARGE',
       message: `A form may have at most ${maxBodyBytes} bytes, and has to say how many.`,
     })
   }
+  if (/^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers['content-type'] ?? '')) return
+  throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Send the form as application/x-www-form-urlencoded.' })
 }

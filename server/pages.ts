@@ -42,9 +42,10 @@ export function createPageContext(auth: Auth, page: PageRequest): RouterContextP
     user: session?.user ?? null,
     api: answerProblems(createCaller(call), call.requestId),
     signIn: (input) => expected(async () => ({ headers: await auth.signIn(input, call) })),
-    signOut: async () => (session && cookie ? auth.signOut(cookie, session, call) : new Headers()),
+    signOut: () =>
+      orProblem(call.requestId, async () => (session && cookie ? auth.signOut(cookie, session, call) : new Headers())),
     setup: {
-      isOpen: (token) => isSetupOpen(database.db, token),
+      isOpen: (token) => orProblem(call.requestId, () => isSetupOpen(database.db, token)),
       complete: (input) =>
         expected(async () => {
           const setup = parse(input)
@@ -71,16 +72,23 @@ function parse(input: unknown) {
 function answerProblems<T extends object>(caller: T, requestId: string): T {
   return new Proxy(caller, {
     get: (target, name) => answerProblems(Reflect.get(target, name) as object, requestId),
-    apply: async (target, self, args) => {
-      try {
-        return await Reflect.apply(target as never, self, args)
-      } catch (error) {
-        const problem = toProblem(error, requestId)
-        if (problem.status >= 500) log('error', 'page failed', { requestId, error })
-        throw data(problem, { status: problem.status, headers: errorHeaders(problem.status) })
-      }
-    },
+    apply: (target, self, args) => orProblem(requestId, async () => Reflect.apply(target as never, self, args)),
   })
+}
+
+async function orProblem<T>(requestId: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asResponse(error, requestId)
+  }
+}
+
+/** What a page throws for an error: its problem, with nothing internal; what is ours to mend is logged. */
+function asResponse(error: unknown, requestId: string) {
+  const problem = toProblem(error, requestId)
+  if (problem.status >= 500) log('error', 'page failed', { requestId, error })
+  return data(problem, { status: problem.status, headers: errorHeaders(problem.status) })
 }
 
 /** Runs a form's work; a failure below 500 is a result for the form, anything else is thrown as a problem. */
@@ -91,8 +99,7 @@ function expectedIn(requestId: string) {
     } catch (error) {
       const problem = toProblem(error, requestId)
       if (problem.status < 500) return { ok: false, problem }
-      log('error', 'page failed', { requestId, error })
-      throw data(problem, { status: problem.status, headers: errorHeaders(problem.status) })
+      throw asResponse(error, requestId)
     }
   }
 }

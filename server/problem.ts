@@ -97,7 +97,9 @@ export function toProblem(error: unknown, requestId: string): Problem {
 }
 
 function publicDetail(error: TRPCError, status: number, requestId: string): string {
-  if (error.code === 'PARSE_ERROR') return 'The request is not well-formed JSON.'
+  // tRPC's own parser makes it BAD_REQUEST, with a message that quotes the input.
+  const isSyntax = status === 400 && error.cause instanceof SyntaxError
+  if (error.code === 'PARSE_ERROR' || isSyntax) return 'The request is not well-formed JSON.'
   if (error.cause instanceof z.ZodError) return inputIsWrong
   if (status === 500) return `Something went wrong on our side. Report request ${requestId} to your operator.`
   return error.message

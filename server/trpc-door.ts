@@ -38,7 +38,12 @@ async function toRequest(request: IncomingMessage, call: Call, url: string): Pro
   if (method !== 'GET' && method !== 'POST') {
     throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: 'tRPC takes GET for queries and POST for mutations.' })
   }
-  const calls = decodePath(url).split(',').length
+  const path = decode(url.split('?', 1)[0] ?? '')
+  // tRPC would read a broken escape in the query as U+FFFD.
+  if (path === undefined || decode(url) === undefined) {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The path or the query has a broken percent-escape.' })
+  }
+  const calls = path.split(',').length
   if (calls > maxBatch) throw new TRPCError({ code: 'BAD_REQUEST', message: `A batch may have at most ${maxBatch} calls.` })
   const target = `http://localhost${url}`
   const init = { method, headers: { 'content-type': 'application/json' } }
@@ -53,13 +58,12 @@ function mayBeLetIn(credential: Credential): boolean {
   return credential.kind === 'key' && isWellFormedApiKey(credential.key)
 }
 
-/** @throws TRPCError BAD_REQUEST for a broken escape in the path or in the query, which tRPC would read as U+FFFD. */
-function decodePath(url: string): string {
+/** Undefined when an escape is broken, or what is escaped is not UTF-8. */
+function decode(text: string): string | undefined {
   try {
-    decodeURIComponent(url)
-    return decodeURIComponent(url.split('?', 1)[0] ?? '')
-  } catch (cause) {
-    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The path or the query has a broken percent-escape.', cause })
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -158,3 +158,17 @@ function addressOf({ process: child, output, exited }: Child): Promise<string> {
 }
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/** @throws Error when it does not hold within 20 seconds. */
+export async function waitUntil(holds: () => Promise<boolean>): Promise<void> {
+  for (const from = Date.now(); !(await holds()); await sleep(50)) {
+    if (Date.now() - from > 20_000) throw new Error(`this did not come true: ${holds}`)
+  }
+}
+
+/** The token of the set-up link that a server prints while there is no user. */
+export async function setupTokenOf({ output }: Child): Promise<string> {
+  const find = () => /\/setup\?token=(\S+)\n/.exec(output.stdout)?.[1]
+  await waitUntil(async () => find() !== undefined)
+  return find() ?? ''
+}

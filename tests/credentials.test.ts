@@ -1,10 +1,9 @@
 // One key, in one header, that is alive: everything else is refused, and all that is not alive is refused alike.
-import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { apiKeys, auditLog, tenants } from '#db/schema.ts'
 import { generateApiKey, isWellFormedApiKey } from '#server/api-key.ts'
-import { callRest, callTrpc, eventually, mutations, rowsOf, settleInMinute, validInput } from './doors.ts'
+import { callRest, callTrpc, eventually, mutations, rowsOf, sendRaw, settleInMinute, validInput } from './doors.ts'
 import { auditOf, countAudit, type SeededKey, seedKey, seedTenant, seedUser, useServer } from './harness.ts'
 
 const server = useServer()
@@ -15,34 +14,7 @@ beforeAll(async () => {
   house.viewer = await seedKey(server, house.id, 'Viewer')
 })
 
-interface Raw {
-  status: number
-  headers: Record<string, string>
-  text: string
-}
-
-/** Sends the headers exactly as given, doubled ones too, which fetch would join. */
-function raw(path: string, headers: string[], method = 'GET', body = ''): Promise<Raw> {
-  return new Promise((resolve, reject) => {
-    const { hostname, port, host } = new URL(server.url)
-    const request = httpRequest(
-      { hostname, port, path, method, agent: false, headers: ['Host', host, ...headers] },
-      (response: IncomingMessage) => {
-        let text = ''
-        response.setEncoding('utf8')
-        response.on('data', (chunk) => {
-          text += chunk
-        })
-        response.on('end', () => {
-          const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
-          resolve({ status: response.statusCode ?? 0, headers: Object.fromEntries(flat), text })
-        })
-      },
-    )
-    request.on('error', reject)
-    request.end(body)
-  })
-}
+const raw = (path: string, headers: string[]) => sendRaw(server, { path, headers })
 
 const doors = [
   ['REST', '/api/agents'],

@@ -1,5 +1,6 @@
 // Calls an operation through each door, and knows for every operation an input that succeeds. Shared by the generated tests.
 import { randomBytes } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
 import { eq, sql } from 'drizzle-orm'
 import { pageContext } from '#app/context.ts'
 import { agents, apiKeys, tenants } from '#db/schema.ts'
@@ -138,6 +139,54 @@ export async function openPageDoor({ database }: TestServer) {
       return { status: init.status, headers, text: JSON.stringify(data), output: {}, problem: data }
     }
   }
+}
+
+export interface RawRequest {
+  method?: string
+  path: string
+  /** Name, value, name, value …, sent exactly so, doubled ones too. */
+  headers?: string[]
+  body?: string | Buffer
+  /** Sends the body in chunks, without saying how long it is. */
+  isChunked?: boolean
+}
+
+export interface RawAnswer {
+  status: number
+  headers: Record<string, string>
+  text: string
+}
+
+/** Sends what fetch would not, and resolves once the answer is there, whether or not the body was taken. */
+export function sendRaw(
+  { url }: Pick<TestServer, 'url'>,
+  { method = 'GET', path, headers = [], body = '', isChunked = false }: RawRequest,
+): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port, host } = new URL(url)
+    const lengthOf = isChunked ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', String(Buffer.byteLength(body))]
+    const isLengthGiven = headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-length')
+    const framing = (body === '' && !isChunked) || isLengthGiven ? [] : lengthOf
+    const all = ['Host', host, ...framing, ...headers]
+    const request = httpRequest({ hostname, port, path, method, agent: false, headers: all }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk) => {
+        text += chunk
+      })
+      response.on('end', () => {
+        const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
+        resolve({ status: response.statusCode ?? 0, headers: Object.fromEntries(flat), text })
+        request.destroy()
+      })
+    })
+    request.on('error', reject)
+    request.flushHeaders()
+    if (isChunked) for (let at = 0; at < body.length; at += 65_536) request.write(body.slice(at, at + 65_536))
+    // A body that is shorter than it was said to be is left unfinished: only an answer that does not wait for it comes.
+    else if (body !== '') request.write(body)
+    if (!isLengthGiven) request.end()
+  })
 }
 
 /** Every row of a tenant but its audit log, as text; without what is written behind a call's back (last use). */

@@ -14,7 +14,7 @@ import {
   type TestServer,
 } from './harness.ts'
 
-const rounds = { revoke: isPostgres ? 200 : 20, delete: isPostgres ? 100 : 20 }
+const rounds = { revoke: isPostgres ? 200 : 20, delete: isPostgres ? 200 : 20 }
 const workers = 12
 
 type Node = Pick<TestServer, 'request'>
