@@ -4,4 +4,6 @@ export default {
   appDirectory: 'app',
   buildDirectory: 'build',
   ssr: true,
+  // The other mode asks the server for each link of a page, in one long address.
+  routeDiscovery: { mode: 'initial' },
 } satisfies Config

@@ -44,7 +44,7 @@ export function createPageHandler({ auth, build, mode, assetsDir }: PageDoorOpti
     const answer = await render(createRequest(request, response, seenBy(request)), context)
     const headers = new Headers(answer.headers)
     // A form that already set or cleared the cookie has the last word over the session's renewal.
-    if (session && !headers.has('set-cookie'))
+    if (session && !headers.getSetCookie().some((each) => each.includes('session_token=')))
       for (const each of session.headers.getSetCookie()) headers.append('set-cookie', each)
     headers.set('Cache-Control', 'no-store')
     await sendResponse(response, new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers }))
