@@ -39,6 +39,11 @@ export interface ChildServer extends Child {
 const running = new Set<Child>()
 const folders: string[] = []
 
+// A run that is broken off leaves no server behind.
+process.once('exit', () => {
+  for (const child of running) child.process.kill('SIGKILL')
+})
+
 afterAll(async () => {
   for (const child of running) await child.kill('SIGKILL')
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
