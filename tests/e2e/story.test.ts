@@ -157,6 +157,7 @@ async function goThroughHistory(page: Page, direction: 'back' | 'forward'): Prom
   await (direction === 'back' ? page.goBack() : page.goForward()).catch((error) => {
     if (!String(error).includes('ERR_CACHE_MISS')) throw error
   })
+  await page.waitForTimeout(1_000)
 }
 
 function visibleValues(page: Page): Promise<string> {
