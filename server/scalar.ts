@@ -27,6 +27,7 @@ export function scalarPage(nonce: string): string {
 <head>
 <meta charset="utf-8">
 <title>mate API</title>
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta property="csp-nonce" nonce="${nonce}">
 </head>
