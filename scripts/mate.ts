@@ -163,3 +163,5 @@ try {
   process.stderr.write(`${explain(error)}\n${isUsage ? 'See: npm run -s mate -- help\n' : ''}`)
   process.exitCode = isUsage ? 2 : 1
 }
+// A closed PGlite keeps the process for two more seconds.
+process.exit()
