@@ -1,5 +1,6 @@
 // The operator's console: works on the database itself, and is audited as the console's.
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { TRPCError } from '@trpc/server'
 import { hashPassword } from 'better-auth/crypto'
@@ -40,7 +41,7 @@ class UsageError extends Error {}
 /** What is left of a command once its options are in order: what it does, and what it prints. */
 type Work = (database: Database) => Promise<string>
 
-const commands: Record<string, (options: Options) => Promise<Work>> = {
+const commands: Record<string, (options: Options, stdin: AsyncIterable<Uint8Array>) => Promise<Work>> = {
   'create-key': createKey,
   'create-admin': createAdmin,
   'create-tenant': async ({ name }) => {
@@ -87,10 +88,10 @@ async function createKey(options: Options): Promise<Work> {
   }
 }
 
-async function createAdmin(options: Options): Promise<Work> {
+async function createAdmin(options: Options, stdin: AsyncIterable<Uint8Array>): Promise<Work> {
   const email = need(Email, options.email, '--email')
   const name = need(line(100), options.name ?? email.split('@')[0], '--name')
-  const given = options['password-stdin'] ? (await readStdin()).replace(/\r?\n$/, '') : undefined
+  const given = options['password-stdin'] ? (await readAll(stdin)).replace(/\r?\n$/, '') : undefined
   const password = need(Password, given ?? randomBytes(18).toString('base64url'), 'The password')
   const hash = await hashPassword(password)
   return async (database) => {
@@ -116,9 +117,9 @@ function need<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   throw new UsageError(value === undefined ? `${what} is missing.` : `${what}: ${parsed.error.issues[0]?.message}`)
 }
 
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk)
+async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stdin) chunks.push(chunk)
   return Buffer.concat(chunks).toString()
 }
 
@@ -132,36 +133,52 @@ function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-async function main(args: string[]): Promise<void> {
+async function perform(args: string[], settings: NodeJS.ProcessEnv, stdin: AsyncIterable<Uint8Array>): Promise<string> {
   const { values, positionals } = parseArgs({ args, options: optionTypes, allowPositionals: true })
   const [name, ...rest] = positionals
-  if (values.help || name === undefined || name === 'help') {
-    process.stdout.write(help)
-    return
-  }
+  if (values.help || name === undefined || name === 'help') return help
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command || rest.length > 0) throw new UsageError(`There is no command “${positionals.join(' ')}”.`)
-  const env = readEnv()
+  const env = readEnv(settings)
   // Before the database is opened: what is not understood touches nothing.
-  const work = await command(values)
+  const work = await command(values, stdin)
   const database = await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR })
   try {
     await migrate(database)
     await checkWalls(database.db)
     useRuntime({ env, database, secret: await loadSecret(database, env) })
     const output = await work(database)
-    if (output) process.stdout.write(`${output}\n`)
+    return output && `${output}\n`
   } finally {
     await database.close()
   }
 }
 
-try {
-  await main(process.argv.slice(2))
-} catch (error) {
-  const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
-  process.stderr.write(`${explain(error)}\n${isUsage ? 'See: npm run -s mate -- help\n' : ''}`)
-  process.exitCode = isUsage ? 2 : 1
+export interface ConsoleResult {
+  /** 0: done; 1: it failed or was refused; 2: it was not understood, and nothing was touched. */
+  code: 0 | 1 | 2
+  stdout: string
+  stderr: string
 }
-// A closed PGlite keeps the process for two more seconds.
-process.exit()
+
+/** Runs one command of the operator's console; `settings` as in the environment. Never throws. */
+export async function runConsole(
+  args: string[],
+  settings: NodeJS.ProcessEnv,
+  stdin: AsyncIterable<Uint8Array>,
+): Promise<ConsoleResult> {
+  try {
+    return { code: 0, stdout: await perform(args, settings, stdin), stderr: '' }
+  } catch (error) {
+    const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
+    const stderr = `${explain(error)}\n${isUsage ? 'See: npm run -s mate -- help\n' : ''}`
+    return { code: isUsage ? 2 : 1, stdout: '', stderr }
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { code, stdout, stderr } = await runConsole(process.argv.slice(2), process.env, process.stdin)
+  process.stderr.write(stderr)
+  // A closed PGlite keeps the process for two more seconds: it is ended once the output is out.
+  process.stdout.write(stdout, () => process.exit(code))
+}

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, inject } from 'vitest'
 import { type Database, openDatabase } from '#db/client.ts'
-import { createTestDatabase, isPostgres, type RequestOptions, serverUrl } from './harness.ts'
+import { createTestDatabase, isPostgres, requester, serverUrl, type TestServer } from './harness.ts'
 
 export type Settings = Record<string, string>
 
@@ -33,7 +33,7 @@ export interface Child {
 
 export interface ChildServer extends Child {
   url: string
-  request(path: string, options?: RequestOptions): Promise<Response>
+  request: TestServer['request']
 }
 
 const running = new Set<Child>()
@@ -134,21 +134,7 @@ export function launchServer(settings: Settings): Child {
 export async function startChildServer(settings: Settings): Promise<ChildServer> {
   const child = launchServer(settings)
   const url = await addressOf(child)
-  return {
-    ...child,
-    url,
-    request: (path, { key, json, headers, ...init } = {}) =>
-      fetch(url + path, {
-        redirect: 'manual',
-        ...init,
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-        headers: {
-          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(key === undefined ? {} : { 'x-api-key': key }),
-          ...(headers as Record<string, string>),
-        },
-      }),
-  }
+  return { ...child, url, request: requester(url) }
 }
 
 function addressOf({ process: child, output, exited }: Child): Promise<string> {

@@ -56,6 +56,21 @@ export async function createTestDatabase(): Promise<{ database: Database; url: s
   return { database: await openDatabase({ url: url.href, maxConnections: 20 }), url: url.href }
 }
 
+/** A fetch on the server at `url`, which follows no redirect. */
+export function requester(url: string): TestServer['request'] {
+  return (path, { key, json, headers, ...init } = {}) =>
+    fetch(url + path, {
+      redirect: 'manual',
+      ...init,
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      headers: {
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(key === undefined ? {} : { 'x-api-key': key }),
+        ...(headers as Record<string, string>),
+      },
+    })
+}
+
 export async function startTestServer(settings: Record<string, string> = {}, existing?: Database): Promise<TestServer> {
   const database = existing ?? (await createTestDatabase()).database
   // The build, and not the sources: the pages exist only there, and it is what users run.
@@ -66,17 +81,7 @@ export async function startTestServer(settings: Record<string, string> = {}, exi
     url,
     database,
     app,
-    request: (path, { key, json, headers, ...init } = {}) =>
-      fetch(url + path, {
-        redirect: 'manual',
-        ...init,
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-        headers: {
-          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(key === undefined ? {} : { 'x-api-key': key }),
-          ...(headers as Record<string, string>),
-        },
-      }),
+    request: requester(url),
     stop: () => app.stop(),
   }
 }
