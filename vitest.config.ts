@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     globalSetup: ['tests/global-setup.ts'],
+    setupFiles: ['tests/outbound.ts'],
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,

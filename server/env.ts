@@ -49,6 +49,13 @@ const Settings = z.object({
     .describe('Sign-in attempts that one address may make in a minute.'),
 })
 
+/** Of a pair that only works together, the one that is missing. */
+const Complete = Settings.superRefine(({ MATE_ADMIN_EMAIL, MATE_ADMIN_PASSWORD }, context) => {
+  const missing = MATE_ADMIN_EMAIL ? 'MATE_ADMIN_PASSWORD' : 'MATE_ADMIN_EMAIL'
+  if ((MATE_ADMIN_EMAIL === undefined) === (MATE_ADMIN_PASSWORD === undefined)) return
+  context.addIssue({ code: 'custom', path: [missing], message: 'is missing: the two make the first SuperAdmin together' })
+})
+
 export type Env = z.infer<typeof Settings>
 
 /** Settings as `{ name, description, default }`, for the README and `mate --help`. */
@@ -61,7 +68,7 @@ export const settingsTable = Object.entries(Settings.shape).map(([name, schema])
 /** Reads the settings; throws one Error that names every wrong one and what it must be. */
 export function readEnv(source: Record<string, string | undefined> = process.env): Env {
   const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ''))
-  const parsed = Settings.safeParse(given)
+  const parsed = Complete.safeParse(given)
   if (parsed.success) return parsed.data
   const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`)
   throw new Error(`These settings are wrong:\n${lines.join('\n')}`)

@@ -5,9 +5,11 @@ import { TRPCError } from '@trpc/server'
 import { createRequestHandler, type ServerBuild } from 'react-router'
 import sirv from 'sirv'
 import type { Auth } from './auth.ts'
-import { hasBody, maxBodyBytes, sendProblem } from './body.ts'
+import { errorHeaders, hasBody, maxBodyBytes, sendProblem } from './body.ts'
 import type { PageHandler, PageOrigin } from './http.ts'
+import { log } from './log.ts'
 import { createPageContext } from './pages.ts'
+import { toProblem } from './problem.ts'
 import { getRuntime } from './runtime.ts'
 
 export interface PageDoorOptions {
@@ -51,11 +53,40 @@ export function createPageHandler({ auth, build, mode, assetsDir }: PageDoorOpti
   }
 
   return async (request, response, origin) => {
-    const page = () => servePage(request, response, origin).catch((error) => sendProblem(response, error, origin.requestId))
+    const page = () =>
+      servePage(request, response, origin).catch((error) => sendRefusal(request, response, error, origin.requestId))
     if (!serveAsset) return page()
     serveAsset(request, response, page)
   }
 }
+
+/** What React Router never saw: a page without style or script for whoever asks for one, else a problem. */
+function sendRefusal(request: IncomingMessage, response: ServerResponse, error: unknown, requestId: string): void {
+  const isForPeople = request.headers.accept?.includes('text/html') ?? false
+  if (!isForPeople || response.headersSent) {
+    sendProblem(response, error, requestId)
+    return
+  }
+  const { status, title, detail } = toProblem(error, requestId)
+  if (status >= 500) log('error', 'page failed', { requestId, error })
+  response.writeHead(status, { ...errorHeaders(status), 'Content-Type': 'text/html; charset=utf-8' })
+  response.end(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)} · mate</title>
+<main>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(detail)}</p>
+<p><a href="/">Back to mate</a></p>
+<p><small>Request ${requestId}</small></p>
+</main>
+</html>
+`)
+}
+
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
 function setPageHeaders(response: ServerResponse, nonce: string, mode: PageDoorOptions['mode']): void {
   // Vite's development server injects styles and a web socket.

@@ -349,6 +349,20 @@ describe('a form sent from another site is refused and changes nothing', () => {
   /** `/a?b` → `/a.data?b`: how the page with JavaScript sends the same form. */
   const asData = (path: string) => path.replace(/(\?|$)/, '.data$1')
 
+  test('a browser is told so in a page, a program in a problem', async () => {
+    const send = (accept: string) =>
+      server.request('/sign-in', {
+        method: 'POST',
+        headers: { accept, origin: 'https://evil.example', 'content-type': 'application/x-www-form-urlencoded' },
+        body: 'email=a',
+      })
+    const page = await send('text/html,application/xhtml+xml')
+    expect([page.status, page.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8'])
+    expect(await page.text()).toMatch(/<h1>Forbidden<\/h1>\n<p>This form was sent from another site/)
+    const problem = await send('*/*')
+    expect([problem.status, problem.headers.get('content-type')]).toEqual([403, 'application/problem+json'])
+  })
+
   test.each(actions)('%s', async (_, action) => {
     const { id: userId, tenantId, email, cookie } = await signedIn(server)
     const key = await seedKey(server, tenantId, 'Viewer')
