@@ -8,10 +8,14 @@ import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { lockFolder } from './folder-lock.ts'
+import { openReaders, preparing } from './readers.ts'
 
 /** A drizzle database or a transaction of one; explicit select and insert only. */
 export type Db = PgDatabase<PgQueryResultHKT, Record<string, never>>
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
+
+/** How long a setting lasts: to the end of the transaction, or until the next request overwrites it. */
+export type Span = 'transaction' | 'session'
 
 export interface Database {
   kind: 'pglite' | 'postgres'
@@ -19,6 +23,11 @@ export interface Database {
   db: Db
   /** Runs `work` in one READ COMMITTED transaction: commits when it returns, rolls back when it throws. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /**
+   * Runs `work`, which only reads, on a connection that it shares with nobody meanwhile. `span` says how long what is set
+   * for the session lasts: on PostgreSQL there is no transaction around it, and the connection is mate_app's from its start.
+   */
+  read<T>(work: (tx: Tx, span: Span) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -37,12 +46,15 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
 }
 
 async function openPostgres(url: string, max: number): Promise<Database> {
-  const client = postgres(url, {
-    max,
+  const readers = Math.floor(max / 2)
+  const options = {
     connect_timeout: 2,
+    // A database that is back is found again at once, not after postgres.js's up to 20 seconds.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
     onnotice: () => {},
-    connection: { application_name: 'mate', statement_timeout: 10_000, idle_in_transaction_session_timeout: 30_000 },
-  })
+  }
+  const connection = { application_name: 'mate', statement_timeout: 10_000, idle_in_transaction_session_timeout: 30_000 }
+  const client = postgres(url, { ...options, connection, max: max - readers })
   try {
     await client`select 1`
   } catch (cause) {
@@ -50,12 +62,19 @@ async function openPostgres(url: string, max: number): Promise<Database> {
     const reason = cause instanceof Error ? cause.message || String(Reflect.get(cause, 'code')) : String(cause)
     throw new Error(`The database in DATABASE_URL does not let us in: ${reason}.`, { cause })
   }
-  const db = drizzlePostgres(client) as unknown as Db // the two drivers differ only in the type of a raw result
+  const db = drizzlePostgres(preparing(client)) as unknown as Db // the two drivers differ only in the type of a raw result
+  const transaction: Database['transaction'] = (work) => db.transaction(work)
+  const pool = openReaders(readers, (onclose) =>
+    postgres(url, { ...options, connection: { ...connection, role: 'mate_app' }, max: 1, onclose }),
+  )
   return {
     kind: 'postgres',
     db,
-    transaction: (work) => db.transaction(work),
-    close: () => client.end({ timeout: 5 }),
+    transaction,
+    read: (work) => pool.read(work, () => transaction((tx) => work(tx, 'transaction'))),
+    close: async () => {
+      await Promise.all([pool.close(), client.end({ timeout: 5 })])
+    },
   }
 }
 
@@ -68,10 +87,12 @@ async function openPglite({ dataDir, loadDataDir }: OpenOptions): Promise<Databa
     ...(loadDataDir ? { loadDataDir } : {}),
   })
   const db = drizzlePglite(client) as unknown as Db // as above
+  const transaction: Database['transaction'] = (work) => db.transaction(work)
   return {
     kind: 'pglite',
     db,
-    transaction: (work) => db.transaction(work),
+    transaction,
+    read: (work) => transaction((tx) => work(tx, 'transaction')),
     close: async () => {
       await client.close()
       unlock()

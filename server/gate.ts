@@ -1,6 +1,6 @@
 // The gate: who calls, in which tenant, with which role, in one transaction, with its audit entry. Every door leads here.
 import { TRPCError } from '@trpc/server'
-import type { Tx } from '#db/client.ts'
+import type { Span, Tx } from '#db/client.ts'
 import { AuditRecorder, writeAudit, writeFoldedAudit } from './audit.ts'
 import type { Call } from './call.ts'
 import { findForbidden, Id } from './input.ts'
@@ -13,7 +13,7 @@ import { isFirstRefusal, noteRefusalWritten, noteUse } from './usage.ts'
 
 /** What a procedure is given. */
 export interface GateContext {
-  /** The call's transaction, as the restricted role, in `tenant`. */
+  /** As the restricted role, in `tenant`: a change's transaction, or a read's connection. */
   tx: Tx
   principal: Principal
   tenant: { id: string; name: string }
@@ -26,20 +26,21 @@ const gate = t.middleware(async ({ ctx: call, meta, path, type, next, getRawInpu
   const credential = requireCredential(call)
   const isChange = type === 'mutation'
 
-  const attempt = () =>
-    getRuntime().database.transaction(async (tx) => {
-      const principal = await findPrincipal(tx, credential, call, isChange)
-      if (principal.kind === 'key') noteUse(principal.id, { at: new Date(), ip: call.ip, userAgent: call.userAgent })
-      const tenant = await enterTenant(tx, principal, call)
-      requireRole(principal, meta, path)
-      requireCleanInput(await getRawInput())
-      const audit = new AuditRecorder()
-      const context: GateContext = { tx, principal, tenant, audit }
-      const result = await next({ ctx: { ...call, ...context } })
-      if (!result.ok) throw result.error instanceof Refusal ? result.error : asRefusal(result.error, principal, tenant.id)
-      if (isChange) await writeChange(context, meta, call)
-      return result
-    })
+  const { database } = getRuntime()
+  const work = async (tx: Tx, span: Span) => {
+    const principal = await findPrincipal(tx, span, credential, call, isChange)
+    if (principal.kind === 'key') noteUse(principal.id, { at: new Date(), ip: call.ip, userAgent: call.userAgent })
+    const tenant = await enterTenant(tx, span, principal, call)
+    requireRole(principal, meta, path)
+    requireCleanInput(await getRawInput())
+    const audit = new AuditRecorder()
+    const context: GateContext = { tx, principal, tenant, audit }
+    const result = await next({ ctx: { ...call, ...context } })
+    if (!result.ok) throw result.error instanceof Refusal ? result.error : asRefusal(result.error, principal, tenant.id)
+    if (isChange) await writeChange(context, meta, call)
+    return result
+  }
+  const attempt = () => (isChange ? database.transaction((tx) => work(tx, 'transaction')) : database.read(work))
 
   try {
     return await withRetries(attempt).catch(async (error) => {
@@ -70,7 +71,7 @@ function asRefusal(error: TRPCError, principal: Principal, tenantId: string): TR
   return error.code === 'FORBIDDEN' ? new Refusal(error.message, principal, tenantId) : error
 }
 
-async function enterTenant(tx: Tx, principal: Principal, call: Call): Promise<GateContext['tenant']> {
+async function enterTenant(tx: Tx, span: Span, principal: Principal, call: Call): Promise<GateContext['tenant']> {
   const home = { id: principal.tenantId, name: principal.tenantName }
   if (call.tenantId === null) return home
   if (!Id.safeParse(call.tenantId).success) throw badField('X-Tenant-Id', 'Must be a UUID.')
@@ -80,7 +81,7 @@ async function enterTenant(tx: Tx, principal: Principal, call: Call): Promise<Ga
     const message = `Only a SuperAdmin may act in another tenant; this ${principal.kind} is ${principal.role} of ${home.id}. Leave X-Tenant-Id out.`
     throw new Refusal(message, principal, home.id)
   }
-  const [tenant] = await actIn(tx, wanted)
+  const [tenant] = await actIn(tx, span, wanted)
   if (!tenant) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no tenant with the id in X-Tenant-Id.' })
   return tenant
 }
@@ -128,7 +129,7 @@ async function recordRefusal(error: unknown, call: Call, operation: string): Pro
   const entity = { type: principal.kind === 'key' ? 'api_key' : 'user', id: principal.id, name: principal.name } as const
   const action = `${entity.type}.refused`
   await getRuntime().database.transaction(async (tx) => {
-    await actIn(tx, tenantId)
+    await actIn(tx, 'transaction', tenantId)
     await writeFoldedAudit(
       tx,
       { tenantId, actor: principal, action, entity, outcome: 'refused', origin: call, reason, operation },

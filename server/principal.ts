@@ -1,7 +1,7 @@
 // Who is calling: credentials in a request's headers → credential → principal, found in the database.
 import { TRPCError } from '@trpc/server'
-import { type SQL, sql } from 'drizzle-orm'
-import type { Tx } from '#db/client.ts'
+import { sql } from 'drizzle-orm'
+import type { Span, Tx } from '#db/client.ts'
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts'
 import type { Actor } from './audit.ts'
 import type { Call, Credential } from './call.ts'
@@ -84,33 +84,41 @@ interface FoundKey {
 }
 
 /**
- * Finds the principal inside the transaction, becomes the restricted role, and sets the tenant. For a change it holds the
- * principal's lock, shared, until the transaction ends: whoever revokes it waits for us, or we for them.
+ * Finds the principal as the restricted role, and sets the tenant, both for `span`. For a change it holds the principal's
+ * lock, shared, until the transaction ends: whoever revokes it waits for us, or we for them.
  * @throws TRPCError UNAUTHORIZED; its cause is a RefusedPrincipal when the credential is known.
  */
 export async function findPrincipal(
   tx: Tx,
+  span: Span,
   credential: ReturnType<typeof requireCredential>,
   call: Call,
   isChange: boolean,
 ): Promise<Principal> {
   if (credential.kind === 'key') {
-    const principal = await findKey(tx, credential.key, isChange)
+    const principal = await findKey(tx, span, credential.key, isChange)
     if (principal) return principal
     noteUnknownKey(call)
     throw unknownKey()
   }
-  if (credential.kind === 'session') return findUser(tx, credential.sessionId, isChange)
-  return findConsole(tx, credential.tenantId)
+  if (credential.kind === 'session') return findUser(tx, span, credential.sessionId, isChange)
+  return findConsole(tx, span, credential.tenantId)
 }
 
-// First column of each look-up: `set local role` in the same round trip.
-const becomeRestricted = sql<string>`set_config('role', 'mate_app', true)`
+/** First column of each look-up: `set local role` in the same round trip. A reader's session has the role from its start. */
+const restricted = {
+  transaction: sql<string>`set_config('role', 'mate_app', true)`,
+  session: sql<string>`current_user`,
+}
 
-async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principal | undefined> {
+function requireRestricted(role: string): void {
+  if (role !== 'mate_app') throw new Error(`The statements of this call run as ${role}, and not as mate_app.`)
+}
+
+async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Promise<Principal | undefined> {
   const [found] = await tx
     .select({
-      restricted: becomeRestricted,
+      restricted: restricted[span],
       id: sql<string>`id`,
       name: sql<string>`name`,
       role: sql<Role>`role`,
@@ -121,8 +129,9 @@ async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principa
       isExpired: sql<boolean>`is_expired`,
       isRevoked: sql<boolean>`is_revoked`,
     })
-    .from(sql`mate_find_key(${hashApiKey(key)}, ${isChange})`)
+    .from(sql`mate_find_key(${hashApiKey(key)}, ${isChange}, ${span === 'transaction'})`)
   if (!found) return undefined
+  requireRestricted(found.restricted)
   const { id, name, role, tenantId, tenantName } = found
   const expiresAt = found.expiresAt === null ? null : new Date(found.expiresAt)
   const principal: Principal = { kind: 'key', id, name, role, tenantId, tenantName, expiresAt }
@@ -137,10 +146,10 @@ async function findKey(tx: Tx, key: string, isChange: boolean): Promise<Principa
   return principal
 }
 
-async function findUser(tx: Tx, sessionId: string, isChange: boolean): Promise<Principal> {
+async function findUser(tx: Tx, span: Span, sessionId: string, isChange: boolean): Promise<Principal> {
   const [found] = await tx
     .select({
-      restricted: becomeRestricted,
+      restricted: restricted[span],
       id: sql<string>`id`,
       name: sql<string>`name`,
       role: sql<Role>`role`,
@@ -149,9 +158,10 @@ async function findUser(tx: Tx, sessionId: string, isChange: boolean): Promise<P
       isTenantActive: sql<boolean>`is_tenant_active`,
       isActive: sql<boolean>`is_active`,
     })
-    .from(sql`mate_find_user(${sessionId}::uuid, ${isChange})`)
+    .from(sql`mate_find_user(${sessionId}::uuid, ${isChange}, ${span === 'transaction'})`)
   const signIn = (cause?: Error) => new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.', cause })
   if (!found) throw signIn()
+  requireRestricted(found.restricted)
   const { id, name, role, tenantId, tenantName } = found
   const principal: Principal = { kind: 'user', id, name, role, tenantId, tenantName, expiresAt: null }
   if (!found.isActive) throw signIn(new RefusedPrincipal(principal, 'deactivated'))
@@ -159,8 +169,8 @@ async function findUser(tx: Tx, sessionId: string, isChange: boolean): Promise<P
   return principal
 }
 
-async function findConsole(tx: Tx, tenantId: string): Promise<Principal> {
-  const [tenant] = await actIn(tx, tenantId)
+async function findConsole(tx: Tx, span: Span, tenantId: string): Promise<Principal> {
+  const [tenant] = await actIn(tx, span, tenantId)
   if (!tenant) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no such tenant.' })
   return {
     kind: 'console',
@@ -173,12 +183,14 @@ async function findConsole(tx: Tx, tenantId: string): Promise<Principal> {
   }
 }
 
-/** Becomes the restricted role in this tenant; the tenant's row, if it exists. */
-export async function actIn(tx: Tx, tenantId: string): Promise<{ id: string; name: string }[]> {
-  await tx.select({ restricted: becomeRestricted, tenant: setTenant(tenantId) }).from(sql`(select) as once`)
+/** Becomes the restricted role in this tenant for `span`; the tenant's row, if it exists. */
+export async function actIn(tx: Tx, span: Span, tenantId: string): Promise<{ id: string; name: string }[]> {
+  const [now] = await tx
+    .select({
+      restricted: restricted[span],
+      tenant: sql<string>`set_config('mate.tenant_id', ${tenantId}, ${span === 'transaction'})`,
+    })
+    .from(sql`(select) as once`)
+  requireRestricted(now?.restricted ?? '')
   return tx.select({ id: sql<string>`id`, name: sql<string>`name` }).from(sql`tenants`).where(sql`id = ${tenantId}`)
-}
-
-function setTenant(tenantId: string): SQL<string> {
-  return sql<string>`set_config('mate.tenant_id', ${tenantId}, true)`
 }

@@ -145,6 +145,7 @@ describe.each(doors)('by %s', (door, path) => {
 
     const spies = [
       vi.spyOn(server.database, 'transaction'),
+      vi.spyOn(server.database, 'read'),
       ...(['execute', 'select', 'insert', 'update', 'transaction'] as const).map((name) => vi.spyOn(db, name)),
     ]
     const count = () => spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0)

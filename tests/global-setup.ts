@@ -58,6 +58,7 @@ async function setupPglite(project: TestProject): Promise<() => Promise<void>> {
     kind: 'pglite',
     db,
     transaction: (work) => db.transaction(work),
+    read: (work) => db.transaction((tx) => work(tx, 'transaction')),
     close: () => client.close(),
   } satisfies Database)
   const template = join(folder, 'template.tar')

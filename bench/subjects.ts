@@ -1,0 +1,39 @@
+// The servers that are measured: each is a process of its own, on one core, on the same database.
+import { type ChildProcess, spawn } from 'node:child_process'
+
+export interface Subject {
+  url: string
+  stop(): Promise<void>
+}
+
+/** Starts `node script …` on `core` and waits for the address that it prints. */
+export async function startSubject(script: string, args: string[], env: Record<string, string>, core: number): Promise<Subject> {
+  const child = spawn('taskset', ['-c', String(core), process.execPath, script, ...args], {
+    env: { ...process.env, ...env, NODE_ENV: 'production' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const url = await addressOf(child)
+  return {
+    url,
+    stop: () =>
+      new Promise((resolve) => {
+        child.once('close', () => resolve())
+        child.kill('SIGTERM')
+      }),
+  }
+}
+
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    const timer = setTimeout(() => reject(new Error(`no address within 60 s: ${output}`)), 60_000)
+    child.stdout?.on('data', (chunk) => {
+      output += chunk
+      const url = /at (http:\/\/\S+)/.exec(output)?.[1]
+      if (!url) return
+      clearTimeout(timer)
+      resolve(url.replace('localhost', '127.0.0.1'))
+    })
+    child.once('close', (code) => reject(new Error(`ended with ${code} before it printed its address: ${output}`)))
+  })
+}
