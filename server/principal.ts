@@ -2,6 +2,7 @@
 import { TRPCError } from '@trpc/server'
 import { sql } from 'drizzle-orm'
 import type { Span, Tx } from '#db/client.ts'
+import { prepared } from '#db/prepared.ts'
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts'
 import type { Actor } from './audit.ts'
 import type { Call, Credential } from './call.ts'
@@ -116,20 +117,24 @@ function requireRestricted(role: string): void {
 }
 
 async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Promise<Principal | undefined> {
-  const [found] = await tx
-    .select({
-      restricted: restricted[span],
-      id: sql<string>`id`,
-      name: sql<string>`name`,
-      role: sql<Role>`role`,
-      tenantId: sql<string>`tenant_id`,
-      tenantName: sql<string>`tenant_name`,
-      isTenantActive: sql<boolean>`is_tenant_active`,
-      expiresAt: sql<FoundKey['expiresAt']>`expires_at`,
-      isExpired: sql<boolean>`is_expired`,
-      isRevoked: sql<boolean>`is_revoked`,
-    })
-    .from(sql`mate_find_key(${hashApiKey(key)}, ${isChange}, ${span === 'transaction'})`)
+  const query = prepared(tx, `find key ${span}`, () =>
+    tx
+      .select({
+        restricted: restricted[span],
+        id: sql<string>`id`,
+        name: sql<string>`name`,
+        role: sql<Role>`role`,
+        tenantId: sql<string>`tenant_id`,
+        tenantName: sql<string>`tenant_name`,
+        isTenantActive: sql<boolean>`is_tenant_active`,
+        expiresAt: sql<FoundKey['expiresAt']>`expires_at`,
+        isExpired: sql<boolean>`is_expired`,
+        isRevoked: sql<boolean>`is_revoked`,
+      })
+      .from(sql`mate_find_key(${sql.placeholder('hash')}, ${sql.placeholder('isChange')}, ${sql.placeholder('isLocal')})`)
+      .prepare('find_key'),
+  )
+  const [found] = await query.execute({ hash: hashApiKey(key), isChange, isLocal: span === 'transaction' })
   if (!found) return undefined
   requireRestricted(found.restricted)
   const { id, name, role, tenantId, tenantName } = found

@@ -3,6 +3,7 @@ import { TRPCError } from '@trpc/server'
 import { and, desc, eq, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Tx } from '#db/client.ts'
+import { prepared } from '#db/prepared.ts'
 import { agents } from '#db/schema.ts'
 import { procedure } from '../gate.ts'
 import { decodeCursor, encodeCursor, Id, Instant, line, PageInput, pageOf } from '../input.ts'
@@ -105,6 +106,25 @@ async function getAgent(tx: Tx, tenantId: string, id: string, forUpdate = false)
   return toAgent(row)
 }
 
+/** Newest first; with `isAfter`, behind the position of `at` and `id`. */
+function listQuery(tx: Tx, isAfter: boolean) {
+  const { placeholder } = sql
+  return tx
+    .select({ ...columns, position: sql<string>`${agents.createdAt}::text` })
+    .from(agents)
+    .where(
+      and(
+        eq(agents.tenantId, placeholder('tenantId')),
+        isAfter
+          ? sql`(${agents.createdAt}, ${agents.id}) < (${placeholder('at')}::timestamptz, ${placeholder('id')}::uuid)`
+          : undefined,
+      ),
+    )
+    .orderBy(desc(agents.createdAt), desc(agents.id))
+    .limit(placeholder('limit'))
+    .prepare('list_agents')
+}
+
 const openapi = { tags: ['agents'] }
 
 export const agentsRouter = t.router({
@@ -123,17 +143,8 @@ export const agentsRouter = t.router({
     .output(pageOf(Agent))
     .query(async ({ ctx: { tx, tenant }, input }) => {
       const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, Position)
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${agents.createdAt}::text` })
-        .from(agents)
-        .where(
-          and(
-            eq(agents.tenantId, tenant.id),
-            after && sql`(${agents.createdAt}, ${agents.id}) < (${after[0]}::timestamptz, ${after[1]}::uuid)`,
-          ),
-        )
-        .orderBy(desc(agents.createdAt), desc(agents.id))
-        .limit(input.limit + 1)
+      const query = prepared(tx, `agents.list ${after ? 'after' : 'first'}`, () => listQuery(tx, after !== undefined))
+      const rows = await query.execute({ tenantId: tenant.id, limit: input.limit + 1, at: after?.[0], id: after?.[1] })
       const page = rows.slice(0, input.limit)
       const last = rows.length > input.limit ? page.at(-1) : undefined
       return {
