@@ -33,7 +33,8 @@ const toBody = (rows: readonly Record<string, unknown>[]) =>
   })
 const fixedBody = toBody(await readAgents(tenantId))
 const keys = new Map<string, string>()
-for (const { hash } of await sql<{ hash: string }[]>`select encode(key_hash, 'hex') as hash from api_keys`) keys.set(hash, tenantId)
+for (const { hash } of await sql<{ hash: string }[]>`select encode(key_hash, 'hex') as hash from api_keys`)
+  keys.set(hash, tenantId)
 
 const server = createServer(async (request, response) => {
   const key = String(request.headers['x-api-key'] ?? '')

@@ -24,14 +24,29 @@ export interface Measured {
 }
 
 /** Loads `url` for `seconds` from one thread, on `core` when taskset is there. Loopback only. */
-export async function load(url: string, request: Request, options: { seconds: number; connections: number; core: number }): Promise<Measured> {
+export async function load(
+  url: string,
+  request: Request,
+  options: { seconds: number; connections: number; core: number },
+): Promise<Measured> {
   const { hostname } = new URL(url)
   if (hostname !== '127.0.0.1' && hostname !== 'localhost') throw new Error('The load goes to loopback only.')
   const folder = mkdtempSync(join(tmpdir(), 'mate-load-'))
   try {
     const script = join(folder, 'load.lua')
     writeFileSync(script, luaOf(request))
-    const wrk = ['wrk', '-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency', '--timeout', '10s', '-s', script, url + request.path]
+    const wrk = [
+      'wrk',
+      '-t1',
+      `-c${options.connections}`,
+      `-d${options.seconds}s`,
+      '--latency',
+      '--timeout',
+      '10s',
+      '-s',
+      script,
+      url + request.path,
+    ]
     const output = await run('taskset', ['-c', String(options.core), ...wrk])
     const line = output.split('\n').find((each) => each.startsWith('{'))
     if (!line) throw new Error(`wrk printed no result:\n${output}`)

@@ -79,3 +79,20 @@ export async function growKeys(url: string, total: number): Promise<void> {
   await client`vacuum analyze api_keys`
   await client.end()
 }
+
+/** Adds audit entries of one tenant, spread over a year, until there are `total`. */
+export async function growAudit(url: string, total: number): Promise<void> {
+  const client = postgres(url, { max: 1, onnotice: () => {} })
+  const [row] = await client<{ n: number }[]>`select count(*)::int as n from audit_log`
+  await client`set synchronous_commit = off`
+  for (let left = total - (row?.n ?? 0); left > 0; left -= 500_000) {
+    await client`
+      insert into audit_log (tenant_id, at, actor_kind, actor_id, actor_name, actor_role, action, entity_type, entity_id, entity_name,
+        outcome, ip, user_agent, request_id, details)
+      select t.id, now() - random() * interval '365 days', 'key', gen_random_uuid()::text, 'ci-pipeline', 'TenantAdmin', 'agent.updated',
+        'agent', gen_random_uuid()::text, 'agent ' || i, 'success', '192.0.2.17', 'curl/8', gen_random_uuid()::text, '{}'
+      from (select id from tenants limit 1) t, generate_series(1, ${Math.min(left, 500_000)}) i`
+  }
+  await client`vacuum analyze audit_log`
+  await client.end()
+}

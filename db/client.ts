@@ -2,12 +2,12 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { sql } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { lockFolder } from './folder-lock.ts'
+import { createLiveness, NoAnswer } from './liveness.ts'
 import { openReaders, preparing } from './readers.ts'
 
 /** A drizzle database or a transaction of one; explicit select and insert only. */
@@ -28,6 +28,10 @@ export interface Database {
    * for the session lasts: on PostgreSQL there is no transaction around it, and the connection is mate_app's from its start.
    */
   read<T>(work: (tx: Tx, span: Span) => Promise<T>): Promise<T>
+  /** Rejects within a second when the database does not answer. */
+  ping(): Promise<void>
+  /** For work on `db`: rejects within 1.5 seconds when the database does not answer, as `transaction` and `read` do. */
+  whileAlive<T>(work: () => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -63,17 +67,26 @@ async function openPostgres(url: string, max: number): Promise<Database> {
     throw new Error(`The database in DATABASE_URL does not let us in: ${reason}.`, { cause })
   }
   const db = drizzlePostgres(preparing(client)) as unknown as Db // the two drivers differ only in the type of a raw result
-  const transaction: Database['transaction'] = (work) => db.transaction(work)
+  const pinger = postgres(url, { ...options, connection, max: 1, idle_timeout: 60 })
+  const { ping, watch } = createLiveness(() => pinger`select 1`)
+  const transact = <T>(work: (tx: Tx) => Promise<T>, isAbandoned: () => boolean) =>
+    db.transaction(async (tx) => {
+      const result = await work(tx)
+      if (isAbandoned()) throw new NoAnswer() // its caller was told so: what nobody waits for is rolled back
+      return result
+    })
   const pool = openReaders(readers, (onclose) =>
     postgres(url, { ...options, connection: { ...connection, role: 'mate_app' }, max: 1, onclose }),
   )
   return {
     kind: 'postgres',
     db,
-    transaction,
-    read: (work) => pool.read(work, () => transaction((tx) => work(tx, 'transaction'))),
+    transaction: (work) => watch((isAbandoned) => transact(work, isAbandoned)),
+    read: (work) => watch((isAbandoned) => pool.read(work, () => transact((tx) => work(tx, 'transaction'), isAbandoned))),
+    ping,
+    whileAlive: watch,
     close: async () => {
-      await Promise.all([pool.close(), client.end({ timeout: 5 })])
+      await Promise.all([pool.close(), pinger.end({ timeout: 5 }), client.end({ timeout: 5 })])
     },
   }
 }
@@ -93,14 +106,13 @@ async function openPglite({ dataDir, loadDataDir }: OpenOptions): Promise<Databa
     db,
     transaction,
     read: (work) => transaction((tx) => work(tx, 'transaction')),
+    ping: async () => {
+      await client.query('select 1')
+    },
+    whileAlive: (work) => work(), // in this process: there is nobody to wait for
     close: async () => {
       await client.close()
       unlock()
     },
   }
-}
-
-/** Throws when the database does not answer. */
-export async function ping(database: Database): Promise<void> {
-  await database.db.execute(sql`select 1`)
 }

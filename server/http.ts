@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { TRPCError } from '@trpc/server'
-import { ping } from '#db/client.ts'
 import { sendProblem } from './body.ts'
 import type { Call } from './call.ts'
 import { clientAddressReader } from './client-address.ts'
@@ -125,17 +124,14 @@ function sendStatic(response: ServerResponse, type: string, text: string): void 
   response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-cache' }).end(text)
 }
 
-const readyWithinMs = 2_000
-
 function sendOk(response: ServerResponse): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok"}')
 }
 
 /** Ready: the database answers. Live says only that the process does. */
 async function sendReady(response: ServerResponse, requestId: string): Promise<void> {
-  const timeout = new Promise((_, reject) => setTimeout(reject, readyWithinMs, new Error('no answer')).unref())
   try {
-    await Promise.race([ping(getRuntime().database), timeout])
+    await getRuntime().database.ping()
     sendOk(response)
   } catch (cause) {
     const message = 'The database does not answer.'

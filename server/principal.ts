@@ -47,9 +47,16 @@ export function readCredential(rawHeaders: readonly string[]): Credential {
   return key === undefined ? { kind: 'none' } : { kind: 'key', key }
 }
 
-/** The same answer for every key that does not open: nobody learns whether a key ever existed. */
+/**
+ * The same answer for every key that does not open: nobody learns whether a key ever existed. Without a stack, which is
+ * most of the cost of a flood of such keys, and tells nothing here.
+ */
 function unknownKey(cause?: Error): TRPCError {
-  return new TRPCError({ code: 'UNAUTHORIZED', message: 'The API key is malformed, unknown, revoked or expired.', cause })
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = new TRPCError({ code: 'UNAUTHORIZED', message: 'The API key is malformed, unknown, revoked or expired.', cause })
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }
 
 /** Refuses what needs no database to be refused: no credential, two of them, a key whose form or checksum is wrong. */

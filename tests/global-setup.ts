@@ -59,6 +59,8 @@ async function setupPglite(project: TestProject): Promise<() => Promise<void>> {
     db,
     transaction: (work) => db.transaction(work),
     read: (work) => db.transaction((tx) => work(tx, 'transaction')),
+    ping: async () => {},
+    whileAlive: (work) => work(),
     close: () => client.close(),
   } satisfies Database)
   const template = join(folder, 'template.tar')

@@ -1,0 +1,104 @@
+// Reads run outside a transaction, on connections whose tenant the look-up sets: none may see another request's tenant.
+
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { openDatabase } from '#db/client.ts'
+import { agents } from '#db/schema.ts'
+import { generateApiKey } from '#server/api-key.ts'
+import { asSuperuser } from './child-server.ts'
+import { createTestDatabase, isPostgres, seedAgent, seedKey, seedTenant, startTestServer, type TestServer } from './harness.ts'
+import { startRelay } from './relay.ts'
+
+describe('requests of many tenants at once', () => {
+  let server: TestServer
+  beforeAll(async () => {
+    server = await startTestServer()
+  })
+  afterAll(() => server.stop())
+
+  test('each see the rows of their own tenant and nothing else, 1,200 requests over the same connections', async () => {
+    const houses = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const tenant = await seedTenant(server)
+        const names = [await seedAgent(server, tenant.id), await seedAgent(server, tenant.id)].map(({ name }) => name).sort()
+        return { names, tenant, key: (await seedKey(server, tenant.id, 'Viewer')).key }
+      }),
+    )
+    const unknown = generateApiKey().key
+    const ask = async (n: number) => {
+      const house = houses[n % houses.length]
+      // Between them, what sets no tenant or fails.
+      if (n % 7 === 0) expect((await server.request('/api/agents', { key: unknown })).status).toBe(401)
+      if (n % 11 === 0) expect((await server.request('/api/agents?cursor=x', { key: house?.key ?? '' })).status).toBe(400)
+      const response = await server.request(n % 2 ? '/api/agents' : '/trpc/agents.list?input=%7B%7D', { key: house?.key ?? '' })
+      const body = await response.json()
+      const { items } = (n % 2 ? body : body.result.data) as { items: { name: string }[] }
+      expect(items.map(({ name }) => name).sort()).toEqual(house?.names)
+    }
+    for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 60 }, (_, i) => ask(round * 60 + i)))
+  })
+
+  test('a SuperAdmin who reads another tenant leaves nothing of it to the next request', async () => {
+    const [home, other] = [await seedTenant(server), await seedTenant(server)]
+    await seedAgent(server, other.id)
+    const { key: admin } = await seedKey(server, home.id, 'SuperAdmin')
+    const { key: viewer } = await seedKey(server, home.id, 'Viewer')
+    for (let i = 0; i < 30; i++) {
+      const there = await server.request('/api/agents', { key: admin, headers: { 'x-tenant-id': other.id } })
+      expect((await there.json()).items).toHaveLength(1)
+      for (const key of [admin, viewer]) expect((await (await server.request('/api/agents', { key })).json()).items).toEqual([])
+    }
+  })
+})
+
+const onPostgres = isPostgres ? describe : () => {}
+
+onPostgres('a reader of PostgreSQL', () => {
+  const roleOf = sql<string>`current_user`
+  const setTenant = (id: string) => sql<string>`set_config('mate.tenant_id', ${id}, false)`
+  const once = sql`(select) as once`
+
+  test('is mate_app from its start, and stays so', async () => {
+    const { database } = await createTestDatabase()
+    onTestFinished(() => database.close())
+    const seen = await database.read(async (tx, span) => {
+      const [before] = await tx.select({ role: roleOf }).from(once)
+      await tx.execute(sql`reset role`)
+      const [after] = await tx.select({ role: roleOf }).from(once)
+      return { span, before, after }
+    })
+    expect(seen).toEqual({ span: 'session', before: { role: 'mate_app' }, after: { role: 'mate_app' } })
+  })
+
+  test('whose connection is lost between the look-up and the read fails, and answers no empty list', async () => {
+    const { database } = await createTestDatabase()
+    onTestFinished(() => database.close())
+    const tenant = await seedTenant({ database })
+    await seedAgent({ database }, tenant.id)
+    const read = (cut: boolean) =>
+      database.read(async (tx) => {
+        const [row] = await tx.select({ pid: sql<number>`pg_backend_pid()`, tenant: setTenant(tenant.id) }).from(once)
+        if (cut) {
+          await asSuperuser((admin) => admin`select pg_terminate_backend(${row?.pid ?? 0}::int, 5000)`)
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        }
+        return tx.select({ id: agents.id }).from(agents)
+      })
+    expect(await read(false)).toHaveLength(1)
+    await expect(read(true)).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' })
+    expect(await read(false)).toHaveLength(1)
+  })
+
+  test('is not used behind a pooler: the reads are transactions then', async () => {
+    const { database: direct, url = '' } = await createTestDatabase()
+    onTestFinished(() => direct.close())
+    const pooler = await startRelay(url, { isPooler: true })
+    onTestFinished(() => pooler.close())
+    const database = await openDatabase({ url: pooler.url, maxConnections: 4 })
+    onTestFinished(() => database.close())
+    for (let i = 0; i < 3; i++) {
+      expect(await database.read(async (_, span) => span)).toBe('transaction')
+    }
+    expect(await direct.read(async (_, span) => span)).toBe('session')
+  })
+})
