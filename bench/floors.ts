@@ -5,7 +5,7 @@ import postgres from 'postgres'
 
 const floor = process.argv[2] ?? 'a'
 const url = process.env.DATABASE_URL ?? ''
-const sql = postgres(url, { max: 20, onnotice: () => {} })
+const sql = postgres(url, { max: 10, onnotice: () => {} })
 
 const headers = { 'Content-Type': 'application/json' }
 const readAgents = (tenantId: string) => sql`

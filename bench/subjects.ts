@@ -17,6 +17,7 @@ export async function startSubject(script: string, args: string[], env: Record<s
     url,
     stop: () =>
       new Promise((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resolve()
         child.once('close', () => resolve())
         child.kill('SIGTERM')
       }),

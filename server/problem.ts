@@ -67,6 +67,7 @@ export const retryAfterSeconds = 2
 
 /** Any error as what its callers may learn of it; what the database said stays in the cause. */
 export function asTrpcError(error: unknown): TRPCError {
+  if (error instanceof TRPCError && error.cause === undefined) return error // nothing behind it: most refusals
   if (isDatabaseUnavailable(error)) return new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: noDatabase, cause: error })
   const code = databaseErrorCode(error)
   // unique_violation, in one place for every table; the constraint's name stays inside.

@@ -1,12 +1,23 @@
 // Reads run outside a transaction, on connections whose tenant the look-up sets: none may see another request's tenant.
 
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openDatabase } from '#db/client.ts'
 import { agents } from '#db/schema.ts'
 import { generateApiKey } from '#server/api-key.ts'
 import { asSuperuser } from './child-server.ts'
-import { createTestDatabase, isPostgres, seedAgent, seedKey, seedTenant, startTestServer, type TestServer } from './harness.ts'
+import { anAgent } from './doors.ts'
+import {
+  auditOf,
+  createTestDatabase,
+  isPostgres,
+  seedAgent,
+  seedKey,
+  seedTenant,
+  seedUser,
+  startTestServer,
+  type TestServer,
+} from './harness.ts'
 import { startRelay } from './relay.ts'
 
 describe('requests of many tenants at once', () => {
@@ -52,6 +63,7 @@ describe('requests of many tenants at once', () => {
 })
 
 const onPostgres = isPostgres ? describe : () => {}
+const testOnPostgres = isPostgres ? test : () => {}
 
 onPostgres('a reader of PostgreSQL', () => {
   const roleOf = sql<string>`current_user`
@@ -102,3 +114,55 @@ onPostgres('a reader of PostgreSQL', () => {
     expect(await direct.read(async (_, span) => span)).toBe('session')
   })
 })
+
+// A database that takes connections and answers nothing. The embedded one is in the process: it can't freeze by itself.
+testOnPostgres(
+  'while the database is frozen every door answers 503 within 2 seconds; 5 seconds after it is back all is well',
+  async () => {
+    const { database: direct, url = '' } = await createTestDatabase()
+    const relay = await startRelay(url)
+    const server = await startTestServer({}, await openDatabase({ url: relay.url, maxConnections: 6 }))
+    onTestFinished(async () => {
+      relay.thaw()
+      await server.stop()
+      await direct.close()
+      relay.close()
+    })
+    const tenant = await seedTenant(server)
+    const { key } = await seedKey(server, tenant.id, 'TenantAdmin')
+    const { cookie } = await seedUser(server, tenant.id, 'TenantAdmin')
+    const askAll = () => {
+      const requests = [
+        ['/health/ready', {}],
+        ['/api/agents', { key }],
+        ['/trpc/agents.list?input=%7B%7D', { key }],
+        ['/api/agents', { key, method: 'POST', json: anAgent() }],
+        ['/api-keys', { headers: { cookie } }],
+      ] as const
+      return Promise.all(
+        requests.map(async ([path, options]) => {
+          const from = performance.now()
+          const { status } = await server.request(path, options)
+          return { path, status, isInTime: performance.now() - from < 2_000 }
+        }),
+      )
+    }
+    const statusesNow = async () => (await askAll()).map(({ status }) => status)
+    const well = [200, 200, 200, 201, 200]
+    expect(await statusesNow()).toEqual(well)
+
+    relay.freeze()
+    // More at once than there are connections, and again once all of those are stuck.
+    for (const answers of [await Promise.all([1, 2, 3, 4].map(askAll)), [await askAll()]]) {
+      for (const answer of answers.flat()) expect(answer).toEqual({ path: answer.path, status: 503, isInTime: true })
+    }
+    expect((await server.request('/health/live')).status).toBe(200)
+
+    relay.thaw()
+    const from = performance.now()
+    while (JSON.stringify(await statusesNow()) !== JSON.stringify(well)) expect(performance.now() - from).toBeLessThan(5_000)
+    const rows = await direct.db.select({ id: agents.id }).from(agents).where(eq(agents.tenantId, tenant.id))
+    const entries = (await auditOf(server, tenant.id)).filter(({ action }) => action === 'agent.created')
+    expect(entries.map(({ entityId }) => entityId).sort()).toEqual(rows.map(({ id }) => id).sort())
+  },
+)

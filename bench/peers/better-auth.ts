@@ -9,11 +9,11 @@ import postgres from 'postgres'
 
 const isInMemory = process.argv[2] === 'memory'
 const keysFile = process.argv[3] ?? ''
-const sql = postgres(process.env.DATABASE_URL ?? '', { max: 20, onnotice: () => {} })
+const sql = postgres(process.env.DATABASE_URL ?? '', { max: 8, onnotice: () => {} })
 const store = new Map<string, string>()
 
 const options = {
-  database: new pg.Pool({ connectionString: process.env.PEER_DATABASE_URL, max: 20 }),
+  database: new pg.Pool({ connectionString: process.env.PEER_DATABASE_URL, max: 8 }),
   secret: 'a secret of the benchmark, which protects nothing',
   baseURL: 'http://127.0.0.1',
   emailAndPassword: { enabled: true },

@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import postgres from 'postgres'
 
 const isWriting = process.argv[2] === 'writing'
-const sql = postgres(process.env.DATABASE_URL ?? '', { max: 20, onnotice: () => {} })
+const sql = postgres(process.env.DATABASE_URL ?? '', { max: 10, onnotice: () => {} })
 const app = Fastify()
 
 app.get('/api/agents', async (request, reply) => {
