@@ -32,6 +32,8 @@ export interface Database {
   ping(): Promise<void>
   /** For work on `db`: rejects within 1.5 seconds when the database does not answer, as `transaction` and `read` do. */
   whileAlive<T>(work: () => Promise<T>): Promise<T>
+  /** Of the connections for reads: how many are in use, and how many requests wait for one. */
+  readers(): { busy: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -85,6 +87,7 @@ async function openPostgres(url: string, max: number): Promise<Database> {
     read: (work) => watch((isAbandoned) => pool.read(work, () => transact((tx) => work(tx, 'transaction'), isAbandoned))),
     ping,
     whileAlive: watch,
+    readers: pool.state,
     close: async () => {
       await Promise.all([pool.close(), pinger.end({ timeout: 5 }), client.end({ timeout: 5 })])
     },
@@ -109,6 +112,7 @@ async function openPglite({ dataDir, loadDataDir }: OpenOptions): Promise<Databa
     ping: async () => {
       await client.query('select 1')
     },
+    readers: () => ({ busy: 0, waiting: 0 }),
     whileAlive: (work) => work(), // in this process: there is nobody to wait for
     close: async () => {
       await client.close()

@@ -39,6 +39,7 @@ interface Reader {
 export interface Readers {
   /** Runs `work` on a free connection; `otherwise` when there are none, or a pooler stands between. */
   read<T>(work: (tx: Tx, span: Span) => Promise<T>, otherwise: () => Promise<T>): Promise<T>
+  state(): { busy: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -85,6 +86,7 @@ export function openReaders(count: number, connect: (onclose: () => void) => pos
         giveBack(reader)
       }
     },
+    state: () => ({ busy: readers.length - free.length, waiting: waiting.length }),
     close: async () => {
       await Promise.all(readers.map(({ client }) => client.end({ timeout: 5 })))
     },

@@ -1,15 +1,17 @@
 // Starts and stops one server: database, migrations, walls, listener, drain.
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, openDatabase } from '#db/client.ts'
 import { checkWalls, migrate } from '#db/migrate.ts'
 import { type Auth, createAuth } from './auth.ts'
 import type { Env } from './env.ts'
 import { createAdminFromEnv, createSetupToken } from './first-run.ts'
 import { createHttpServer, type HttpOptions, type PageHandler } from './http.ts'
+import { startMetrics } from './metrics.ts'
 import { useRuntime } from './runtime.ts'
 import { loadSecret } from './secret.ts'
-import { startUsage } from './usage.ts'
+import { startUsage, usageState } from './usage.ts'
 
 export interface AppOptions {
   env: Env
@@ -21,13 +23,15 @@ export interface AppOptions {
 
 export interface App {
   server: Server
+  /** Serves /metrics, when MATE_METRICS_PORT is set. */
+  metrics: Server | undefined
   database: Database
   auth: Auth
   /** Where people reach it, without a slash at the end. */
   url: string
   /** While there is no user: the link that opens the first-run form. */
   setupUrl: string | undefined
-  /** Stops accepting, finishes what is under way, writes what was collected, closes. */
+  /** Waits as MATE_DRAIN_SECONDS says, stops accepting, finishes what is under way, writes what was collected, closes. */
   stop(): Promise<void>
 }
 
@@ -45,17 +49,25 @@ export async function startApp({ env, createPages, assetsDir, ...given }: AppOpt
       await createAdminFromEnv(database, env.MATE_ADMIN_EMAIL, env.MATE_ADMIN_PASSWORD)
     const token = await createSetupToken(database)
     const auth = createAuth(database, env, secret)
-    const server = createHttpServer({ pages: createPages?.(auth), assetsDir })
+    let isStopping = false
+    const server = createHttpServer({ pages: createPages?.(auth), assetsDir, isStopping: () => isStopping })
     const drain = prepareDrain(server)
     await listen(server, env)
     const url = env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://${displayHost(env.HOST)}:${(server.address() as AddressInfo).port}`
     const stopUsage = startUsage(database)
+    const metrics =
+      env.MATE_METRICS_PORT === undefined
+        ? undefined
+        : await startMetrics(env.MATE_METRICS_PORT, env.HOST, { database, usage: usageState })
     const stop = async () => {
+      isStopping = true
+      await sleep(env.MATE_DRAIN_SECONDS * 1_000)
       await drain()
       await stopUsage()
+      metrics?.close()
       await database.close()
     }
-    return { server, database, auth, url, setupUrl: token && `${url}/setup?token=${token}`, stop }
+    return { server, metrics, database, auth, url, setupUrl: token && `${url}/setup?token=${token}`, stop }
   } catch (error) {
     await database.close()
     throw error

@@ -34,6 +34,15 @@ const Settings = z.object({
     .max(36500)
     .optional()
     .describe('Longest life of a new API key in days; with it, a key without expiry is refused.'),
+  MATE_DRAIN_SECONDS: z.coerce
+    .number()
+    .min(0)
+    .max(60)
+    .default(0)
+    .describe(
+      'At a stop: how long it still serves, while /health/ready is 503 already, so that a load balancer looks away first.',
+    ),
+  MATE_METRICS_PORT: port.optional().describe('Port of /metrics for Prometheus, at HOST; without it there is none.'),
   MATE_TRUST_PROXY: optionalText.describe(
     'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-For names the client.',
   ),

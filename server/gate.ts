@@ -1,9 +1,11 @@
 // The gate: who calls, in which tenant, with which role, in one transaction, with its audit entry. Every door leads here.
 import { TRPCError } from '@trpc/server'
+import { getHTTPStatusCodeFromError } from '@trpc/server/http'
 import type { Span, Tx } from '#db/client.ts'
 import { AuditRecorder, writeAudit, writeFoldedAudit } from './audit.ts'
 import type { Call } from './call.ts'
 import { findForbidden, Id } from './input.ts'
+import { observeCall } from './metrics.ts'
 import { actIn, findPrincipal, type Principal, RefusedPrincipal, requireCredential } from './principal.ts'
 import { asTrpcError, badField, databaseErrorCode } from './problem.ts'
 import { isRoleAtLeast } from './roles.ts'
@@ -42,13 +44,19 @@ const gate = t.middleware(async ({ ctx: call, meta, path, type, next, getRawInpu
   }
   const attempt = () => (isChange ? database.transaction((tx) => work(tx, 'transaction')) : database.read(work))
 
+  const from = performance.now()
+  const observe = (status: number) => observeCall(path, call.door, status, (performance.now() - from) / 1_000)
   try {
-    return await withRetries(attempt).catch(async (error) => {
+    const result = await withRetries(attempt).catch(async (error) => {
       await recordRefusal(error, call, path)
       throw error
     })
+    observe(meta.openapi.status ?? 200)
+    return result
   } catch (error) {
-    throw asTrpcError(error)
+    const known = asTrpcError(error)
+    observe(getHTTPStatusCodeFromError(known))
+    throw known
   }
 })
 

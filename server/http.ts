@@ -28,6 +28,8 @@ export interface HttpOptions {
   pages?: PageHandler | undefined
   /** Folder of the built assets. */
   assetsDir?: string | undefined
+  /** True once the server is about to stop: it serves on, but is not ready, and keeps no connection. */
+  isStopping?: () => boolean
 }
 
 /** Answers at one exact path, to everybody, without a credential. */
@@ -35,13 +37,14 @@ type Document = (response: ServerResponse, request: IncomingMessage, origin: Pag
 
 export function createHttpServer(options: HttpOptions): Server {
   const { env } = getRuntime()
+  const { isStopping = () => false } = options
   const clientAddress = clientAddressReader(env.MATE_TRUST_PROXY)
   const openApi = JSON.stringify(createOpenApiDocument(env.PUBLIC_URL?.replace(/\/$/, '')))
   const isTls = env.PUBLIC_URL?.startsWith('https:') ?? false
 
   const documents = new Map<string, Document>([
     ['/health/live', (response) => sendOk(response)],
-    ['/health/ready', (response, _, { requestId }) => sendReady(response, requestId)],
+    ['/health/ready', (response, _, { requestId }) => sendReady(response, requestId, isStopping())],
     ['/openapi/v1.json', (response) => sendStatic(response, 'application/json', openApi)],
     [
       '/scalar/v1',
@@ -64,6 +67,7 @@ export function createHttpServer(options: HttpOptions): Server {
       nonce: '',
     }
     setCommonHeaders(response, origin.requestId, isTls)
+    if (isStopping()) response.setHeader('Connection', 'close')
     const url = request.url ?? ''
     const [path = '', search = ''] = splitTarget(url)
     if (path.startsWith('/api/')) {
@@ -128,14 +132,15 @@ function sendOk(response: ServerResponse): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok"}')
 }
 
-/** Ready: the database answers. Live says only that the process does. */
-async function sendReady(response: ServerResponse, requestId: string): Promise<void> {
+/** Ready: the database answers, and no stop is under way. Live says only that the process does. */
+async function sendReady(response: ServerResponse, requestId: string, isStopping: boolean): Promise<void> {
   try {
+    if (isStopping) throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'This node is stopping.' })
     await getRuntime().database.ping()
     sendOk(response)
   } catch (cause) {
-    const message = 'The database does not answer.'
-    sendProblem(response, new TRPCError({ code: 'SERVICE_UNAVAILABLE', message, cause }), requestId)
+    const silent = new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The database does not answer.', cause })
+    sendProblem(response, cause instanceof TRPCError ? cause : silent, requestId)
   }
 }
 

@@ -1,6 +1,7 @@
 // Keys that nobody has belong to no tenant, so no audit log has them: they are counted, and the log says so once a second.
 import type { Call } from './call.ts'
 import { log } from './log.ts'
+import { countUnknownKey } from './metrics.ts'
 
 let total = 0
 let unlogged = 0
@@ -9,6 +10,7 @@ let loggedAt = 0
 /** Never logs the key, nor a part of it. */
 export function noteUnknownKey({ ip, requestId, door }: Call): void {
   total++
+  countUnknownKey()
   unlogged++
   const now = Date.now()
   if (now - loggedAt < 1_000) return

@@ -34,11 +34,22 @@ export function noteRefusalWritten(foldKey: string, minute: number): void {
   if (written.minute === minute) written.foldKeys.add(foldKey)
 }
 
+let writtenAt = Date.now()
+
+/** How much is collected and not written yet, and for how long, in milliseconds, at most. */
+export function usageState(): { pending: number; oldestMs: number } {
+  const pending = lastUses.size + refusals.size
+  return { pending, oldestMs: pending === 0 ? 0 : Date.now() - writtenAt }
+}
+
 /** Writes what was collected, in one transaction; keeps it for the next time when that fails. */
 export async function flushUsage(database: Database): Promise<void> {
   const uses = [...lastUses].map(([id, use]) => ({ id, at: use.at.toISOString(), ip: use.ip, agent: use.userAgent }))
   const folds = [...refusals.values()].map((fold) => ({ tenant: fold.tenantId, fold: fold.foldKey, n: fold.occurrences }))
-  if (uses.length === 0 && folds.length === 0) return
+  if (uses.length === 0 && folds.length === 0) {
+    writtenAt = Date.now()
+    return
+  }
   const taken = { uses: new Map(lastUses), folds: new Map(refusals) }
   lastUses.clear()
   refusals.clear()
@@ -57,6 +68,7 @@ export async function flushUsage(database: Database): Promise<void> {
           on conflict (tenant_id, fold_key) do update set occurrences = audit_folds.occurrences + excluded.occurrences`)
       }
     })
+    writtenAt = Date.now()
   } catch (error) {
     for (const [id, use] of taken.uses) if (!lastUses.has(id)) lastUses.set(id, use)
     for (const [key, fold] of taken.folds) {

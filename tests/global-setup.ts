@@ -61,6 +61,7 @@ async function setupPglite(project: TestProject): Promise<() => Promise<void>> {
     read: (work) => db.transaction((tx) => work(tx, 'transaction')),
     ping: async () => {},
     whileAlive: (work) => work(),
+    readers: () => ({ busy: 0, waiting: 0 }),
     close: () => client.close(),
   } satisfies Database)
   const template = join(folder, 'template.tar')
