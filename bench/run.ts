@@ -110,6 +110,8 @@ try {
   const agentsOf = (keys: string[]): Request => ({ path: '/api/agents', keys })
   const own = agentsOf(seeded.keys)
   const ours = await start('build/server/index.js')
+  const floorA = await start('bench/floors.ts', ['a'])
+  const floorC = await start('bench/floors.ts', ['c'])
   const peerKeys = async (mode: string) => {
     const file = join(folder, `${mode}.json`)
     const subject = await start('bench/peers/better-auth.ts', [mode, file], { PEER_DATABASE_URL: peerUrl })
@@ -125,9 +127,9 @@ try {
   say('')
   table(
     await measure([
-      { name: '(a)', subject: await start('bench/floors.ts', ['a']), request: own },
+      { name: '(a)', subject: floorA, request: own },
       { name: '(b)', subject: await start('bench/floors.ts', ['b']), request: own },
-      { name: '(c)', subject: await start('bench/floors.ts', ['c']), request: own },
+      { name: '(c)', subject: floorC, request: own },
       { name: '**mate, REST**', subject: ours, request: own },
       { name: '**mate, tRPC**', subject: ours, request: { path: '/trpc/agents.list?input=%7B%7D', keys: seeded.keys } },
       { name: 'Fastify', subject: await start('bench/peers/fastify.ts'), request: own },
@@ -142,7 +144,7 @@ try {
   say('')
   table(
     await measure([
-      { name: '(a)', subject: subjects[1] as Subject, request: own },
+      { name: '(a)', subject: floorA, request: own },
       {
         name: 'malformed key',
         subject: ours,
@@ -186,7 +188,7 @@ try {
   for (const connections of [1, 10, 32, 100]) {
     const both = await measure(
       [
-        { name: '(c)', subject: subjects[3] as Subject, request: own },
+        { name: '(c)', subject: floorC, request: own },
         { name: 'mate', subject: ours, request: own },
       ],
       connections,
@@ -205,7 +207,7 @@ try {
     await growKeys(url, rows)
     await growAudit(url, rows)
     const grown = await measure([
-      { name: '(c)', subject: subjects[3] as Subject, request: own },
+      { name: '(c)', subject: floorC, request: own },
       { name: 'mate', subject: ours, request: own },
     ])
     const audit = await measure([{ name: 'audit', subject: ours, request: auditPage }], 1)

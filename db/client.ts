@@ -71,20 +71,30 @@ async function openPostgres(url: string, max: number): Promise<Database> {
   const db = drizzlePostgres(preparing(client)) as unknown as Db // the two drivers differ only in the type of a raw result
   const pinger = postgres(url, { ...options, connection, max: 1, idle_timeout: 60 })
   const { ping, watch } = createLiveness(() => pinger`select 1`)
+  const pool = openReaders(readers, (onclose) => {
+    // Without an end of its life: postgres.js would end it between a look-up and its read.
+    return postgres(url, { ...options, connection: { ...connection, role: 'mate_app' }, max: 1, max_lifetime: null, onclose })
+  })
   const transact = <T>(work: (tx: Tx) => Promise<T>, isAbandoned: () => boolean) =>
     db.transaction(async (tx) => {
+      requireCaller(isAbandoned)
       const result = await work(tx)
-      if (isAbandoned()) throw new NoAnswer() // its caller was told so: what nobody waits for is rolled back
+      requireCaller(isAbandoned)
       return result
     })
-  const pool = openReaders(readers, (onclose) =>
-    postgres(url, { ...options, connection: { ...connection, role: 'mate_app' }, max: 1, onclose }),
-  )
+  const read = <T>(work: (tx: Tx, span: Span) => Promise<T>, isAbandoned: () => boolean) =>
+    pool.read(
+      async (tx, span) => {
+        requireCaller(isAbandoned)
+        return work(tx, span)
+      },
+      () => transact((tx) => work(tx, 'transaction'), isAbandoned),
+    )
   return {
     kind: 'postgres',
     db,
     transaction: (work) => watch((isAbandoned) => transact(work, isAbandoned)),
-    read: (work) => watch((isAbandoned) => pool.read(work, () => transact((tx) => work(tx, 'transaction'), isAbandoned))),
+    read: (work) => watch((isAbandoned) => read(work, isAbandoned)),
     ping,
     whileAlive: watch,
     readers: pool.state,
@@ -92,6 +102,11 @@ async function openPostgres(url: string, max: number): Promise<Database> {
       await Promise.all([pool.close(), pinger.end({ timeout: 5 }), client.end({ timeout: 5 })])
     },
   }
+}
+
+/** What nobody waits for any more is not begun, so that a long queue is gone at once, and is not committed. */
+function requireCaller(isAbandoned: () => boolean): void {
+  if (isAbandoned()) throw new NoAnswer()
 }
 
 async function openPglite({ dataDir, loadDataDir }: OpenOptions): Promise<Database> {

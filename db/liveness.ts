@@ -17,7 +17,7 @@ export interface Liveness {
   ping(): Promise<void>
   /**
    * What `work` comes to, however long it takes while the database answers pings; rejects with NoAnswer within 1.5 seconds
-   * when it does not. `work` asks `isAbandoned` before it commits anything that nobody waits for any more.
+   * when it does not. `work` asks `isAbandoned` before it begins or commits anything.
    */
   watch<T>(work: (isAbandoned: () => boolean) => Promise<T>): Promise<T>
 }

@@ -11,7 +11,7 @@ import { createHttpServer, type HttpOptions, type PageHandler } from './http.ts'
 import { startMetrics } from './metrics.ts'
 import { useRuntime } from './runtime.ts'
 import { loadSecret } from './secret.ts'
-import { startUsage, usageState } from './usage.ts'
+import { startUsage } from './usage.ts'
 
 export interface AppOptions {
   env: Env
@@ -56,9 +56,7 @@ export async function startApp({ env, createPages, assetsDir, ...given }: AppOpt
     const url = env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://${displayHost(env.HOST)}:${(server.address() as AddressInfo).port}`
     const stopUsage = startUsage(database)
     const metrics =
-      env.MATE_METRICS_PORT === undefined
-        ? undefined
-        : await startMetrics(env.MATE_METRICS_PORT, env.HOST, { database, usage: usageState })
+      env.MATE_METRICS_PORT === undefined ? undefined : await startMetrics(env.MATE_METRICS_PORT, env.HOST, database)
     const stop = async () => {
       isStopping = true
       await sleep(env.MATE_DRAIN_SECONDS * 1_000)

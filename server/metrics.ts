@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Database } from '#db/client.ts'
+import { usageState } from './usage.ts'
 
 const registry = new Registry()
 collectDefaultMetrics({ register: registry, prefix: 'mate_' })
@@ -48,14 +49,8 @@ export function countUnknownKey(): void {
   unknownKeys.inc()
 }
 
-export interface MetricSources {
-  database: Database
-  /** How much waits to be written, and for how long, in milliseconds. */
-  usage: () => { pending: number; oldestMs: number }
-}
-
 /** Serves /metrics, and nothing else, at `port` of `host`. */
-export function startMetrics(port: number, host: string, { database, usage }: MetricSources): Promise<Server> {
+export function startMetrics(port: number, host: string, database: Database): Promise<Server> {
   const server = createServer(async (request, response) => {
     if (request.url !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('Only GET /metrics.\n')
@@ -64,9 +59,9 @@ export function startMetrics(port: number, host: string, { database, usage }: Me
     const { busy, waiting } = database.readers()
     pool.set({ state: 'busy' }, busy)
     pool.set({ state: 'waiting' }, waiting)
-    const now = usage()
-    pending.set(now.pending)
-    oldest.set(now.oldestMs / 1_000)
+    const usage = usageState()
+    pending.set(usage.pending)
+    oldest.set(usage.oldestMs / 1_000)
     response.writeHead(200, { 'Content-Type': registry.contentType }).end(await registry.metrics())
   })
   return new Promise((resolve, reject) => {

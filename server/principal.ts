@@ -79,18 +79,6 @@ export function requireCredential(call: Call): Exclude<Credential, { kind: 'none
   return credential
 }
 
-interface FoundKey {
-  id: string
-  name: string
-  role: Role
-  tenantId: string
-  tenantName: string
-  isTenantActive: boolean
-  expiresAt: Date | string | null
-  isExpired: boolean
-  isRevoked: boolean
-}
-
 /**
  * Finds the principal as the restricted role, and sets the tenant, both for `span`. For a change it holds the principal's
  * lock, shared, until the transaction ends: whoever revokes it waits for us, or we for them.
@@ -123,18 +111,23 @@ function requireRestricted(role: string): void {
   if (role !== 'mate_app') throw new Error(`The statements of this call run as ${role}, and not as mate_app.`)
 }
 
+/** What the look-ups of keys and of people both answer. */
+const holderColumns = (span: Span) => ({
+  restricted: restricted[span],
+  id: sql<string>`id`,
+  name: sql<string>`name`,
+  role: sql<Role>`role`,
+  tenantId: sql<string>`tenant_id`,
+  tenantName: sql<string>`tenant_name`,
+  isTenantActive: sql<boolean>`is_tenant_active`,
+})
+
 async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Promise<Principal | undefined> {
   const query = prepared(tx, `find key ${span}`, () =>
     tx
       .select({
-        restricted: restricted[span],
-        id: sql<string>`id`,
-        name: sql<string>`name`,
-        role: sql<Role>`role`,
-        tenantId: sql<string>`tenant_id`,
-        tenantName: sql<string>`tenant_name`,
-        isTenantActive: sql<boolean>`is_tenant_active`,
-        expiresAt: sql<FoundKey['expiresAt']>`expires_at`,
+        ...holderColumns(span),
+        expiresAt: sql<Date | string | null>`expires_at`,
         isExpired: sql<boolean>`is_expired`,
         isRevoked: sql<boolean>`is_revoked`,
       })
@@ -160,16 +153,7 @@ async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Prom
 
 async function findUser(tx: Tx, span: Span, sessionId: string, isChange: boolean): Promise<Principal> {
   const [found] = await tx
-    .select({
-      restricted: restricted[span],
-      id: sql<string>`id`,
-      name: sql<string>`name`,
-      role: sql<Role>`role`,
-      tenantId: sql<string>`tenant_id`,
-      tenantName: sql<string>`tenant_name`,
-      isTenantActive: sql<boolean>`is_tenant_active`,
-      isActive: sql<boolean>`is_active`,
-    })
+    .select({ ...holderColumns(span), isActive: sql<boolean>`is_active` })
     .from(sql`mate_find_user(${sessionId}::uuid, ${isChange}, ${span === 'transaction'})`)
   const signIn = (cause?: Error) => new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.', cause })
   if (!found) throw signIn()

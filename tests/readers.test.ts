@@ -2,7 +2,7 @@
 
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { openDatabase } from '#db/client.ts'
+import { openDatabase, type Tx } from '#db/client.ts'
 import { agents } from '#db/schema.ts'
 import { generateApiKey } from '#server/api-key.ts'
 import { asSuperuser } from './child-server.ts'
@@ -99,6 +99,34 @@ onPostgres('a reader of PostgreSQL', () => {
     expect(await read(false)).toHaveLength(1)
     await expect(read(true)).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' })
     expect(await read(false)).toHaveLength(1)
+  })
+
+  test('and a changer begin nothing that was given up while the database was frozen: a long queue is gone at once', async () => {
+    const { database: direct, url = '' } = await createTestDatabase()
+    const relay = await startRelay(url)
+    const database = await openDatabase({ url: relay.url, maxConnections: 2 })
+    onTestFinished(async () => {
+      relay.thaw()
+      await database.close()
+      await direct.close()
+      relay.close()
+    })
+    let begun = 0
+    const work = async (tx: Tx) => {
+      begun++
+      return tx.select({ role: roleOf }).from(once)
+    }
+    await Promise.all([database.read(work), database.transaction(work)])
+    expect(begun).toBe(2)
+
+    relay.freeze()
+    const given = Array.from({ length: 50 }, (_, i) => (i % 2 ? database.read(work) : database.transaction(work)))
+    for (const { status } of await Promise.allSettled(given)) expect(status).toBe('rejected')
+    const begunWhileFrozen = begun
+    relay.thaw()
+    await Promise.all([database.read(work), database.transaction(work)])
+    // Of the fifty only the one that had its reader in hand had begun.
+    expect({ begunWhileFrozen, begun }).toEqual({ begunWhileFrozen: 3, begun: 5 })
   })
 
   test('is not used behind a pooler: the reads are transactions then', async () => {

@@ -1,7 +1,9 @@
 // Every page, in every dress: light, dark, narrow, by keyboard, for screen readers, for those who may not.
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Browser, Locator, Page } from '@playwright/test'
+import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { users } from '#db/schema.ts'
 import { type SeededUser, seedKey, seedTenant, seedUser, useServer } from '../harness.ts'
 import { launchBrowser, openPage } from './browser.ts'
 
@@ -174,6 +176,32 @@ test('the API Explorer opens Scalar from our own origin, without a policy violat
   await page.goto('/scalar/v1')
   await page.getByText('Who this key is').first().waitFor({ timeout: 30_000 })
   expect(faults).toEqual([])
+})
+
+test('times are in the reader’s zone, exact in UTC on hover; a button says what it does meanwhile; what was done is announced', async () => {
+  const tokyo = { timezoneId: 'Asia/Tokyo' }
+  const { page } = await openPage(browser, server.url, tokyo)
+  await page.context().addCookies([cookieOf(admin)])
+  await page.goto('/api-keys?search=old')
+  await page.getByText('Times are in Asia/Tokyo.').waitFor()
+  const time = page.getByRole('row').filter({ hasText: 'old' }).locator('time').first()
+  const instant = new Date((await time.getAttribute('datetime')) ?? '')
+  const inTokyo = new Date(instant.getTime() + 9 * 3_600_000).toISOString()
+  expect(await time.textContent()).toBe(`${inTokyo.slice(0, 10)} ${inTokyo.slice(11, 16)}`)
+  expect(await time.getAttribute('title')).toBe(`${instant.toISOString().slice(0, 19).replace('T', ' ')} UTC`)
+
+  const tenantId =
+    (await server.database.db.select({ id: users.tenantId }).from(users).where(eq(users.id, admin.id)))[0]?.id ?? ''
+  const { id } = await seedKey(server, tenantId, 'Viewer', { name: 'to-be-revoked' })
+  await page.goto(`/api-keys/${id}/revoke`)
+  const status = page.locator('div[role=status]')
+  await page.route('**/*.data*', async (route) => {
+    await page.getByRole('button', { name: 'Revoking…' }).waitFor()
+    await route.continue()
+  })
+  await page.getByRole('button', { name: 'Revoke key' }).click()
+  await status.filter({ hasText: 'to-be-revoked' }).waitFor()
+  expect(await status.textContent()).toContain('is revoked')
 })
 
 test('the theme that a user chooses stays, with JavaScript off too', async () => {
