@@ -3,6 +3,7 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /mate
 COPY package.json package-lock.json ./
 COPY tools/node/package.json tools/node/
+COPY tools/mate/ tools/mate/
 
 RUN npm ci --ignore-scripts
 

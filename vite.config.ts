@@ -1,9 +1,10 @@
 import { reactRouter } from '@react-router/dev/vite'
 import tailwindcss from '@tailwindcss/vite'
 import { defineConfig } from 'vite'
+import { mendPostgres } from './scripts/mend-postgres.ts'
 
 export default defineConfig({
-  plugins: [tailwindcss(), reactRouter()],
+  plugins: [tailwindcss(), reactRouter(), mendPostgres()],
   build: { sourcemap: false, assetsInlineLimit: 0 },
   environments: {
     ssr: {

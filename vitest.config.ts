@@ -7,7 +7,8 @@ export default defineConfig({
     setupFiles: ['tests/outbound.ts'],
     environment: 'node',
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: many tests wait for processes, and the clock.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // A test that is left out, or a focus that leaves others out, fails the run.

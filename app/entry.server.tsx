@@ -39,5 +39,5 @@ export function handleError(
   { request, context }: { request: Request; context: Readonly<RouterContextProvider> },
 ) {
   if (request.signal.aborted || isRouteErrorResponse(error)) return
-  console.error(`request ${context.get(pageContext).requestId}: a page failed`, error)
+  context.get(pageContext).logFailure(error)
 }

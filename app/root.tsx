@@ -2,12 +2,13 @@ import { type ReactNode, useEffect, useRef } from 'react'
 import { data, Links, Meta, Outlet, Scripts, ScrollRestoration, useLocation, useRouteLoaderData } from 'react-router'
 import type { Route } from './+types/root'
 import './app.css'
+import { ActingBar } from './components/acting-bar.tsx'
 import { Notice } from './components/notice.tsx'
 import { describeError, ProblemPage } from './components/problem-page.tsx'
 import { ProgressBar } from './components/progress-bar.tsx'
 import { SiteHeader } from './components/site-header.tsx'
 import { pageContext } from './context.ts'
-import { readTheme, takeFlash } from './lib/cookies.ts'
+import { readDateStyle, readTheme, takeFlash } from './lib/cookies.ts'
 import { isAdminRole } from './lib/roles.ts'
 import { titled } from './lib/titles.ts'
 
@@ -20,7 +21,9 @@ export async function loader({ request, context }: Route.LoaderArgs) {
     role: page.user.role,
     tenantName: page.user.tenant.name,
   }
-  return data({ user, isAdmin: isAdminRole(user?.role), theme: await readTheme(request), flash }, { headers })
+  const actingTenant = page.user?.actingTenant ?? null
+  const look = { theme: await readTheme(request), dates: await readDateStyle(request) }
+  return data({ user, actingTenant, isAdmin: isAdminRole(user?.role), ...look, flash }, { headers })
 }
 
 export function meta({ error }: Route.MetaArgs) {
@@ -49,6 +52,7 @@ export function Layout({ children }: { children: ReactNode }) {
           Skip to content
         </a>
         <ProgressBar />
+        {root?.actingTenant && <ActingBar tenant={root.actingTenant} />}
         <SiteHeader user={root?.user ?? null} isAdmin={root?.isAdmin ?? false} />
         <main id="main" tabIndex={-1} className="mx-auto w-full max-w-7xl flex-1 px-4 py-6 outline-none sm:px-6 sm:py-8">
           {children}

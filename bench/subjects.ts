@@ -1,8 +1,11 @@
 // The servers that are measured: each is a process of its own, on one core, on the same database.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 
 export interface Subject {
   url: string
+  /** User and system time of the process so far, which a busy machine changes less than requests a second. */
+  cpuSeconds(): number
   stop(): Promise<void>
 }
 
@@ -15,6 +18,11 @@ export async function startSubject(script: string, args: string[], env: Record<s
   const url = await addressOf(child)
   return {
     url,
+    cpuSeconds: () => {
+      // proc(5): fields 14 and 15, in hundredths; the name before them may hold spaces.
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+      return (Number(fields[11]) + Number(fields[12])) / 100
+    },
     stop: () =>
       new Promise((resolve) => {
         if (child.exitCode !== null || child.signalCode !== null) return resolve()

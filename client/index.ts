@@ -62,7 +62,7 @@ function endpointOf(url: string): string {
   if (!isAddress) {
     throw new TypeError('createMateClient: url must be an http or https address such as https://mate.example.com, nothing more.')
   }
-  return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}/trpc`
+  return `${parsed.origin}${parsed.pathname.replace(/(?<!\/)\/+$/, '')}/trpc`
 }
 
 /** Refuses here what `fetch` would refuse as a header, since it would quote the key. */

@@ -18,7 +18,8 @@ function migrationsFolder(): string {
 /** Applies what is missing in one transaction, under an advisory lock: nodes that start together wait for the first. */
 export async function migrate(database: Database): Promise<{ applied: number }> {
   const migrations = readMigrationFiles({ migrationsFolder: migrationsFolder() })
-  return database.transaction(async (tx) => {
+  // Not on a connection of mate_app's: the first of them makes that role.
+  return database.db.transaction(async (tx) => {
     await tx.execute(sql`set local statement_timeout = 0`)
     await tx.execute(sql`select pg_advisory_xact_lock(${lockNumber})`)
     await tx.execute(sql`create table if not exists mate_migrations (hash text primary key, created_at bigint not null)`)

@@ -1,10 +1,10 @@
-// Builds dist/, what `npm pack` ships: the client's JavaScript, and the declarations that its types reach.
+// Builds dist/, the package that `npm run package` packs: the client, the declarations that its types reach, and `mate`.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { transformWithOxc } from 'vite'
+import { build, transformWithOxc } from 'vite'
 import manifest from '../package.json' with { type: 'json' }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -25,9 +25,53 @@ export async function buildClient(): Promise<void> {
       mkdirSync(dirname(join(root, 'dist', path)), { recursive: true })
       writeFileSync(join(root, 'dist', path), text)
     }
+    await buildCommand()
+    writeFileSync(join(root, 'dist/package.json'), `${JSON.stringify(packageManifest(), null, 2)}\n`)
+    copyFileSync(join(root, 'README.md'), join(root, 'dist/README.md'))
   } finally {
     rmSync(emitted, { recursive: true, force: true })
   }
+}
+
+/**
+ * The package has a manifest of its own. The command can't be named in this checkout's: npx would install the checkout
+ * into its cache to run it, and on whatever Node the machine has.
+ */
+function packageManifest() {
+  const { name, version, description, type, private: isPrivate, dependencies, engines } = manifest
+  return {
+    name,
+    version,
+    description,
+    // The public registry's `mate` is somebody else's.
+    private: isPrivate,
+    type,
+    engines,
+    bin: { mate: `./${commandFile}` },
+    exports: { './client': { types: './client/index.d.ts', default: './client/index.js' } },
+    dependencies,
+  }
+}
+
+const commandFile = 'cli/mate.js'
+
+/** `mate` as one file that needs the package's dependencies and Node. */
+async function buildCommand(): Promise<void> {
+  await build({
+    root,
+    configFile: false,
+    logLevel: 'error',
+    publicDir: false,
+    ssr: { noExternal: true, external: Object.keys(manifest.dependencies) },
+    build: {
+      ssr: 'cli/bin.ts',
+      target: 'node20',
+      outDir: 'dist',
+      emptyOutDir: false,
+      rolldownOptions: { output: { entryFileNames: commandFile, banner: '#!/usr/bin/env node' } },
+    },
+  })
+  chmodSync(join(root, 'dist', commandFile), 0o755)
 }
 
 const specifier = /(?<=\bfrom |\bimport |\bimport\()(['"])([^'"\n]+)\1/g

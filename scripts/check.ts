@@ -1,7 +1,9 @@
 // npm run check: everything that can be said without running the program. One command a line, all of them, then the verdict.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { checkSync } from 'recheck'
+import { parseAst } from 'vite'
 import { createOpenApiDocument } from '#server/openapi.ts'
 import { readmeWithSettings } from './readme.ts'
 
@@ -46,6 +48,27 @@ function linesWith(pattern: RegExp, folders: string[], except: string[]): string
   return found.length > 0 ? found.join('\n') : undefined
 }
 
+/** Each regular expression of the sources and of the document answers in linear time, whatever it is given. */
+function regularExpressionsAreSafe(): string | undefined {
+  const found = new Map<string, [where: string, pattern: string, flags: string]>()
+  const look = (path: string, node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return
+    const { type, regex, pattern } = node as { type?: string; regex?: { pattern: string; flags: string }; pattern?: unknown }
+    if (type === 'Literal' && regex) found.set(`${regex.pattern}/${regex.flags}`, [path, regex.pattern, regex.flags])
+    else if (typeof pattern === 'string' && path.endsWith('.json')) found.set(`${pattern}/u`, [path, pattern, 'u'])
+    for (const child of Object.values(node)) look(path, child)
+  }
+  for (const path of globSync('{app,cli,client,db,scripts,server}/**/*.{ts,tsx}'))
+    look(path, parseAst(readFileSync(path, 'utf8'), { lang: path.endsWith('x') ? 'tsx' : 'ts' }))
+  look('docs/openapi.json', JSON.parse(readFileSync('docs/openapi.json', 'utf8')))
+  const unsafe = [...found.values()].flatMap(([where, pattern, flags]) => {
+    const { status } = checkSync(pattern, flags)
+    return status === 'safe' ? [] : [`${where}: /${pattern}/${flags} is ${status}`]
+  })
+  if (found.size === 0) return 'No regular expression was found: the search for them is broken.'
+  return unsafe.length > 0 ? unsafe.join('\n') : undefined
+}
+
 /** The committed document is what the server serves. */
 function openApiIsUpToDate(): string | undefined {
   const committed = readFileSync('docs/openapi.json', 'utf8')
@@ -60,8 +83,13 @@ check('unused files, exports and dependencies (knip)', program('knip'))
 check('migrations in order (drizzle-kit check)', program('drizzle-kit', 'check'))
 check('migrations up to date', migrationsAreUpToDate)
 check('sql.raw and sql.identifier only in migrations', () =>
-  linesWith(/\bsql\.(raw|identifier)\(/, ['server', 'app', 'client', 'db', 'scripts'], ['db/migrate.ts', 'scripts/check.ts']),
+  linesWith(
+    /\bsql\.(raw|identifier)\(/,
+    ['server', 'app', 'client', 'cli', 'db', 'scripts'],
+    ['db/migrate.ts', 'scripts/check.ts'],
+  ),
 )
+check('regular expressions are linear (recheck)', regularExpressionsAreSafe)
 check('pages import only types of the server', () => linesWith(/^import (?!type ).*'#(server|db)\//, ['app'], []))
 check('OpenAPI up to date', openApiIsUpToDate)
 check('README lists the settings', () =>

@@ -6,17 +6,17 @@ import { TRPCError } from '@trpc/server'
 import { hashPassword } from 'better-auth/crypto'
 import { z } from 'zod'
 import { type Database, openDatabase } from '#db/client.ts'
-import { checkWalls, migrate } from '#db/migrate.ts'
 import type { Actor } from '#server/audit.ts'
 import type { Call } from '#server/call.ts'
 import { readEnv, settingsTable } from '#server/env.ts'
-import { createTenant, createUser, Email, findTenant, Password, restoreAdmin } from '#server/first-run.ts'
+import { createTenant, createUser, Email, findTenant, ownWordMessage, Password, restoreAdmin } from '#server/first-run.ts'
 import { line } from '#server/input.ts'
+import { holdsOwnWord } from '#server/known-passwords.ts'
+import { prepareRuntime } from '#server/prepare.ts'
 import { toProblem } from '#server/problem.ts'
 import { Role, roles } from '#server/roles.ts'
 import { appRouter } from '#server/routers/index.ts'
-import { useRuntime } from '#server/runtime.ts'
-import { loadSecret } from '#server/secret.ts'
+import { runAudit } from '../cli/audit.ts'
 
 const help = `mate – the operator’s console. It works on the database itself: DATABASE_URL, or the embedded one in MATE_DATA_DIR
 while the server is stopped. Everything it changes is in the audit log as the console’s.
@@ -29,6 +29,14 @@ while the server is stopped. Everything it changes is in the audit log as the co
       Prints the password, alone, on standard output unless it came by standard input.
   npm run -s mate -- create-tenant --name NAME
   npm run -s mate -- migrate
+  npx mate audit verify FILE [--public-key FILE] [--checkpoints FILE]…
+      Checks an export of the audit log (NDJSON) with no server, network or database: exit code 0 when it is intact, else 1
+      and the first bad sequence. FILE of --public-key: /.well-known/mate-audit-key, saved earlier, or PEM.
+
+  npx mate run --suite SUITE --agent AGENT
+      Runs test cases on a server, and exits with the verdict: npx mate run --help
+  npx mate scan PATH…
+      Finds API keys in files: npx mate scan --help
 
 Settings:
 ${settingsTable.map((setting) => `  ${setting.name.padEnd(22)} ${setting.description}`).join('\n')}
@@ -92,7 +100,7 @@ async function createAdmin(options: Options, stdin: AsyncIterable<Uint8Array>): 
   const email = need(Email, options.email, '--email')
   const name = need(line(100), options.name ?? email.split('@')[0], '--name')
   const given = options['password-stdin'] ? (await readAll(stdin)).replace(/\r?\n$/, '') : undefined
-  const password = need(Password, given ?? randomBytes(18).toString('base64url'), 'The password')
+  const password = given === undefined ? randomBytes(18).toString('base64url') : await needPassword(given, email)
   const hash = await hashPassword(password)
   return async (database) => {
     await database.transaction(async (tx) => {
@@ -115,6 +123,13 @@ function need<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new UsageError(value === undefined ? `${what} is missing.` : `${what}: ${parsed.error.issues[0]?.message}`)
+}
+
+async function needPassword(given: string, email: string): Promise<string> {
+  const parsed = await Password.safeParseAsync(given)
+  if (!parsed.success) throw new UsageError(`The password: ${parsed.error.issues[0]?.message}`)
+  if (holdsOwnWord(given, { email })) throw new UsageError(`The password: ${ownWordMessage}`)
+  return given
 }
 
 async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<string> {
@@ -144,9 +159,7 @@ async function perform(args: string[], settings: NodeJS.ProcessEnv, stdin: Async
   const work = await command(values, stdin)
   const database = await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR })
   try {
-    await migrate(database)
-    await checkWalls(database.db)
-    useRuntime({ env, database, secret: await loadSecret(database, env) })
+    await prepareRuntime(database, env)
     const output = await work(database)
     return output && `${output}\n`
   } finally {
@@ -167,6 +180,7 @@ export async function runConsole(
   settings: NodeJS.ProcessEnv,
   stdin: AsyncIterable<Uint8Array>,
 ): Promise<ConsoleResult> {
+  if (args[0] === 'audit') return runAudit(args.slice(1))
   try {
     return { code: 0, stdout: await perform(args, settings, stdin), stderr: '' }
   } catch (error) {
@@ -176,9 +190,12 @@ export async function runConsole(
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Runs the command of this process, and ends it. */
+export async function main(): Promise<void> {
   const { code, stdout, stderr } = await runConsole(process.argv.slice(2), process.env, process.stdin)
   process.stderr.write(stderr)
   // A closed PGlite keeps the process for two more seconds: it is ended once the output is out.
   process.stdout.write(stdout, () => process.exit(code))
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 export const stampFile = 'build/.sources'
 
 const folders = ['app', 'server', 'db', 'public']
-const files = ['package-lock.json', 'vite.config.ts', 'react-router.config.ts', 'scripts/build.ts']
+const files = ['package-lock.json', 'vite.config.ts', 'react-router.config.ts', 'scripts/build.ts', 'scripts/mend-postgres.ts']
 
 /** SHA-256 over the names and contents of everything that the build reads. */
 export function sourceHash(): string {

@@ -1,4 +1,4 @@
-// npm start: builds what is not built, then runs the server in this process.
+// npm start, and npm run worker: builds what is not built, then runs the server, or a worker, in this process.
 import { build } from './build.ts'
 import { isBuilt } from './source-hash.ts'
 
@@ -6,5 +6,5 @@ if (!isBuilt()) {
   process.stdout.write('Building (once; the next start takes a second) …\n')
   build()
 }
-const { main } = await import(new URL('../build/server/index.js', import.meta.url).href)
-await main()
+const { main, work } = await import(new URL('../build/server/index.js', import.meta.url).href)
+await (process.argv[2] === 'worker' ? work() : main())

@@ -2,16 +2,20 @@
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, openDatabase } from '#db/client.ts'
-import { checkWalls, migrate } from '#db/migrate.ts'
+import type { Database } from '#db/client.ts'
+import { startAuditJobs } from './audit-jobs.ts'
+import { startAuditStream } from './audit-stream.ts'
 import { type Auth, createAuth } from './auth.ts'
 import type { Env } from './env.ts'
 import { createAdminFromEnv, createSetupToken } from './first-run.ts'
+import { startHousekeeping } from './housekeeping.ts'
 import { createHttpServer, type HttpOptions, type PageHandler } from './http.ts'
+import { startJobs } from './jobs.ts'
 import { startMetrics } from './metrics.ts'
-import { useRuntime } from './runtime.ts'
-import { loadSecret } from './secret.ts'
+import { openConfigured, prepareRuntime } from './prepare.ts'
+import { startTracing } from './tracing.ts'
 import { startUsage } from './usage.ts'
+import { jobHandlers } from './worker.ts'
 
 export interface AppOptions {
   env: Env
@@ -31,39 +35,40 @@ export interface App {
   url: string
   /** While there is no user: the link that opens the first-run form. */
   setupUrl: string | undefined
-  /** Waits as MATE_DRAIN_SECONDS says, stops accepting, finishes what is under way, writes what was collected, closes. */
+  /** Waits as MATE_DRAIN_SECONDS says, stops accepting, finishes what is under way, writes and sends what was collected, closes. */
   stop(): Promise<void>
 }
 
 /** @throws Error when a setting, the database, or the wall between tenants is not in order; nothing is left open. */
 export async function startApp({ env, createPages, assetsDir, ...given }: AppOptions): Promise<App> {
-  const database =
-    given.database ??
-    (await openDatabase({ url: env.DATABASE_URL, dataDir: env.MATE_DATA_DIR, maxConnections: env.MATE_DB_CONNECTIONS }))
+  const database = given.database ?? (await openConfigured(env))
   try {
-    await migrate(database)
-    await checkWalls(database.db)
-    const secret = await loadSecret(database, env)
-    useRuntime({ env, database, secret })
+    const secret = await prepareRuntime(database, env)
     if (env.MATE_ADMIN_EMAIL && env.MATE_ADMIN_PASSWORD)
       await createAdminFromEnv(database, env.MATE_ADMIN_EMAIL, env.MATE_ADMIN_PASSWORD)
     const token = await createSetupToken(database)
     const auth = createAuth(database, env, secret)
+    const stopTracing = await startTracing(env)
     let isStopping = false
     const server = createHttpServer({ pages: createPages?.(auth), assetsDir, isStopping: () => isStopping })
     const drain = prepareDrain(server)
     await listen(server, env)
     const url = env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://${displayHost(env.HOST)}:${(server.address() as AddressInfo).port}`
     const stopUsage = startUsage(database)
+    const stopHousekeeping = startHousekeeping(database)
+    const stopAuditJobs = startAuditJobs(database)
+    const stopStream = startAuditStream(database)
+    const jobs = startJobs(database, jobHandlers({ database, secret, env }), env.MATE_WORKERS)
+    await jobs.ready
     const metrics =
       env.MATE_METRICS_PORT === undefined ? undefined : await startMetrics(env.MATE_METRICS_PORT, env.HOST, database)
     const stop = async () => {
       isStopping = true
       await sleep(env.MATE_DRAIN_SECONDS * 1_000)
       await drain()
-      await stopUsage()
+      await Promise.all([stopHousekeeping(), stopUsage(), stopAuditJobs(), stopStream(), jobs.stop()])
       metrics?.close()
-      await database.close()
+      await Promise.all([database.close(), stopTracing()])
     }
     return { server, metrics, database, auth, url, setupUrl: token && `${url}/setup?token=${token}`, stop }
   } catch (error) {

@@ -1,25 +1,32 @@
 // What an audit entry is, and the only code that writes one.
 import { sql } from 'drizzle-orm'
 import type { Tx } from '#db/client.ts'
+import { prepared } from '#db/prepared.ts'
 import { type AuditDetails, auditFolds, auditLog } from '#db/schema.ts'
 import type { Call } from './call.ts'
 import type { Role } from './roles.ts'
 
 export interface Actor {
-  kind: 'user' | 'key' | 'console' | 'system'
+  kind: 'user' | 'key' | 'console' | 'system' | 'trust_rule'
   id: string
   name: string
   role: Role | null
 }
 
 export interface Entity {
-  type: 'api_key' | 'agent' | 'user' | 'tenant'
+  type:
+    | ('api_key' | 'agent' | 'user' | 'invitation' | 'tenant' | 'webhook' | 'notice' | 'identity_provider' | 'trust_rule')
+    | ('test_suite' | 'test_case' | 'judge_setting' | 'run' | 'result')
   id: string
   name: string
 }
 
 export interface Change {
+  /** In whose log it belongs, when that is not the call's tenant: that of a tenant that was just made. */
+  tenantId?: string
   entity: Entity
+  /** When it is another than the operation's own: a key that is revoked because its owner leaves. */
+  action?: string
   before?: Record<string, unknown>
   after?: Record<string, unknown>
   reason?: string
@@ -27,7 +34,7 @@ export interface Change {
 
 type Origin = Pick<Call, 'ip' | 'userAgent' | 'requestId'>
 
-interface Entry extends Change {
+export interface Entry extends Change {
   tenantId: string
   actor: Actor
   action: string
@@ -36,9 +43,38 @@ interface Entry extends Change {
   operation?: string
 }
 
-/** Writes an entry on the transaction of the change that it is about. */
-export async function writeAudit(tx: Tx, entry: Entry): Promise<void> {
-  await tx.insert(auditLog).values(toRow(entry))
+/** Writes entries, at least one, on the transaction of the change that they are about. */
+export async function writeAudit(tx: Tx, ...entries: Entry[]): Promise<void> {
+  const rows = entries.map(toRow)
+  const [row, another] = rows
+  if (!row) return
+  if (another) await tx.insert(auditLog).values(rows)
+  else await prepared(tx, 'write an audit entry', insertOne).execute(row)
+}
+
+const rowFields = [
+  'tenantId',
+  'actorKind',
+  'actorId',
+  'actorName',
+  'actorRole',
+  'action',
+  'entityType',
+  'entityId',
+  'entityName',
+  'outcome',
+  'ip',
+  'userAgent',
+  'requestId',
+  'details',
+] as const satisfies (keyof ReturnType<typeof toRow>)[]
+
+function insertOne(tx: Tx) {
+  const placeholders = Object.fromEntries(rowFields.map((field) => [field, sql.placeholder(field)]))
+  return tx
+    .insert(auditLog)
+    .values(placeholders as unknown as typeof auditLog.$inferInsert) // a placeholder of each column's own value
+    .prepare('write_audit')
 }
 
 /**
@@ -96,14 +132,15 @@ function changedFields(
 
 /** What a mutation says of itself: the gate writes it, and refuses to commit a mutation that said nothing. */
 export class AuditRecorder {
-  change: Change | 'unchanged' | undefined
+  changes: Change[] | 'unchanged' = []
 
+  /** One entry: called once for each thing that the call changed. */
   record(change: Change): void {
-    this.change = change
+    this.changes = this.changes === 'unchanged' ? [change] : [...this.changes, change]
   }
 
   /** The call changed nothing, so there is nothing to write: a second revoke, for example. */
   unchanged(): void {
-    this.change ??= 'unchanged'
+    if (this.changes.length === 0) this.changes = 'unchanged'
   }
 }

@@ -1,4 +1,4 @@
-// What a request brings to the gate, whichever door it came through. Plain data: the client's types reach it.
+// What a request brings to the gate, whichever door it came through. The client's types reach it.
 
 /** Who a request says it is; nothing here is believed before the gate has looked it up. */
 export type Credential =
@@ -20,4 +20,12 @@ export interface Call {
   credential: Credential
   /** `X-Tenant-Id`, as sent. */
   tenantId: string | null
+  /** One of several calls that a request makes: it is looked up like any, and counted with the request's first. */
+  isContinued?: boolean
+  /** `Idempotency-Key`, read from its header: only REST has it. */
+  idempotencyKey?: string | undefined
+  /** True once nothing more should be waited for: the client is gone, or the server stops. */
+  isHurried?: () => boolean
+  /** Adds a header to the answer, whatever that will be; the doors of pages and the console have none. */
+  setHeader?: ((name: string, value: string) => void) | undefined
 }

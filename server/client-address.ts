@@ -50,3 +50,13 @@ function unmap(address: string | undefined): string | null {
   if (!address) return null
   return address.toLowerCase().startsWith('::ffff:') ? address.slice(7) : address
 }
+
+/** What one client has for itself: an IPv4 address, or the /64 of an IPv6 one (RFC 6177), so that it can't hop within it. */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [head = '', tail] = (address.split('%', 1)[0] ?? '').split('::')
+  const front = head === '' ? [] : head.split(':')
+  const zeros = tail === undefined ? [] : Array(8).fill('0')
+  const firstFour = [...front, ...zeros].slice(0, 4)
+  return `${firstFour.map((part) => Number.parseInt(part, 16).toString(16)).join(':')}::/64`
+}

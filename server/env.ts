@@ -34,6 +34,13 @@ const Settings = z.object({
     .max(36500)
     .optional()
     .describe('Longest life of a new API key in days; with it, a key without expiry is refused.'),
+  MATE_WORKERS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .default(4)
+    .describe('Test runs that this process executes at once; 0 leaves them to processes of `npm run worker`.'),
   MATE_DRAIN_SECONDS: z.coerce
     .number()
     .min(0)
@@ -43,9 +50,34 @@ const Settings = z.object({
       'At a stop: how long it still serves, while /health/ready is 503 already, so that a load balancer looks away first.',
     ),
   MATE_METRICS_PORT: port.optional().describe('Port of /metrics for Prometheus, at HOST; without it there is none.'),
+  MATE_AUDIT_KEY: optionalText.describe(
+    'Ed25519 private key (PKCS#8, PEM) that signs checkpoints of the audit log; without it, one is made and kept in the database.',
+  ),
+  MATE_AUDIT_CHECKPOINT_FILE: optionalText.describe('File outside the database that each checkpoint is appended to.'),
+  MATE_AUDIT_CHECKPOINT_URL: optionalText
+    .pipe(z.url({ protocol: /^https?$/ }).optional())
+    .describe('Address that each checkpoint is posted to, as NDJSON; repeated until it answers 2xx.'),
   MATE_TRUST_PROXY: optionalText.describe(
     'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-For names the client.',
   ),
+  MATE_ALLOW_PRIVATE_AGENTS: z
+    .stringbool({ error: 'must be true or false' })
+    .default(false)
+    .describe(
+      'true: agents, webhooks and CI token issuers may be at private and loopback addresses. Link-local and metadata addresses stay refused.',
+    ),
+  MATE_SMTP_URL: optionalText
+    .pipe(z.url({ protocol: /^smtps?$/, error: 'must be smtp://… or smtps://…' }).optional())
+    .describe(
+      'Mail server that invitations are sent by, e.g. smtps://user:password@mail.example.com; without it, links are shown to copy.',
+    ),
+  MATE_MAIL_FROM: optionalText.describe('Sender of e-mails, e.g. mate <mate@example.com>.'),
+  MATE_ALLOW_PRIVATE_PROVIDERS: z
+    .stringbool({ error: 'must be true or false' })
+    .default(false)
+    .describe(
+      'true: identity providers may be at private and loopback addresses, such as your own Keycloak; at loopback without TLS too.',
+    ),
   MATE_ADMIN_EMAIL: optionalText.pipe(z.email().optional()).describe('With MATE_ADMIN_PASSWORD: makes the first SuperAdmin.'),
   MATE_ADMIN_PASSWORD: optionalText
     .pipe(z.string().min(12, 'must have at least 12 characters').max(128).optional())
@@ -56,13 +88,32 @@ const Settings = z.object({
     .min(1)
     .default(10)
     .describe('Sign-in attempts that one address may make in a minute.'),
+  MATE_LEAK_REPORTS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(20)
+    .describe('Reports of leaked keys that one address may send to a node in a minute; all addresses together 20 times that.'),
+  MATE_TOKEN_EXCHANGES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(60)
+    .describe(
+      'Tokens of CI providers that one address may exchange on a node in a minute; all addresses together 20 times that.',
+    ),
 })
 
-/** Of a pair that only works together, the one that is missing. */
-const Complete = Settings.superRefine(({ MATE_ADMIN_EMAIL, MATE_ADMIN_PASSWORD }, context) => {
-  const missing = MATE_ADMIN_EMAIL ? 'MATE_ADMIN_PASSWORD' : 'MATE_ADMIN_EMAIL'
-  if ((MATE_ADMIN_EMAIL === undefined) === (MATE_ADMIN_PASSWORD === undefined)) return
-  context.addIssue({ code: 'custom', path: [missing], message: 'is missing: the two make the first SuperAdmin together' })
+/** Of settings that only work together, the one that is missing. */
+const Complete = Settings.superRefine((settings, context) => {
+  const { MATE_ADMIN_EMAIL, MATE_ADMIN_PASSWORD, MATE_SMTP_URL, MATE_MAIL_FROM, PUBLIC_URL } = settings
+  const miss = (name: string, why: string) => context.addIssue({ code: 'custom', path: [name], message: `is missing: ${why}` })
+  if ((MATE_ADMIN_EMAIL === undefined) !== (MATE_ADMIN_PASSWORD === undefined)) {
+    miss(MATE_ADMIN_EMAIL ? 'MATE_ADMIN_PASSWORD' : 'MATE_ADMIN_EMAIL', 'the two make the first SuperAdmin together')
+  }
+  if (!MATE_SMTP_URL) return
+  if (!MATE_MAIL_FROM) miss('MATE_MAIL_FROM', 'an e-mail needs a sender')
+  if (!PUBLIC_URL) miss('PUBLIC_URL', 'a link in an e-mail needs the address that people use')
 })
 
 export type Env = z.infer<typeof Settings>
@@ -71,7 +122,7 @@ export type Env = z.infer<typeof Settings>
 export const settingsTable = Object.entries(Settings.shape).map(([name, schema]) => ({
   name,
   description: schema.description ?? '',
-  default: schema.safeParse(undefined).data as string | number | undefined,
+  default: schema.safeParse(undefined).data as string | number | boolean | undefined,
 }))
 
 /** Reads the settings; throws one Error that names every wrong one and what it must be. */

@@ -9,21 +9,35 @@ import { accounts, sessions, setupLinks, tenants, users } from '#db/schema.ts'
 import { type Actor, writeAudit } from './audit.ts'
 import type { Call } from './call.ts'
 import { line } from './input.ts'
+import { holdsOwnWord, isKnownPassword } from './known-passwords.ts'
 import type { Role } from './roles.ts'
+import { removeFactors } from './second-factor.ts'
 
 type Origin = Pick<Call, 'ip' | 'userAgent' | 'requestId'>
 
-export const Password = z.string().min(12, 'Must have at least 12 characters.').max(128, 'Must have at most 128 characters.')
+/** The one rule of passwords. It looks one up in a list, so it is parsed asynchronously: a synchronous parse throws. */
+export const Password = z
+  .string()
+  .min(12, 'Must have at least 12 characters.')
+  .max(128, 'Must have at most 128 characters.')
+  .refine(
+    async (password) => !(await isKnownPassword(password)),
+    'Is in a list of passwords that everybody knows. Choose another.',
+  )
+
+export const ownWordMessage = 'Must not contain your e-mail address or your name.'
 
 export const Email = z.email('Must be an e-mail address.').max(254).toLowerCase()
 
-export const SetupInput = z.strictObject({
-  token: z.string().max(100),
-  tenantName: line(100),
-  name: line(100),
-  email: Email,
-  password: Password,
-})
+export const SetupInput = z
+  .strictObject({
+    token: z.string().max(100),
+    tenantName: line(100),
+    name: line(100),
+    email: Email,
+    password: Password,
+  })
+  .refine((setup) => !holdsOwnWord(setup.password, setup), { path: ['password'], message: ownWordMessage })
 
 export const setupActor: Actor = { kind: 'system', id: 'setup', name: 'first run', role: null }
 const noOrigin = (): Origin => ({ ip: null, userAgent: null, requestId: crypto.randomUUID() })
@@ -80,8 +94,12 @@ export async function completeSetup({ transaction }: Database, input: z.infer<ty
 }
 
 /** MATE_ADMIN_EMAIL and MATE_ADMIN_PASSWORD: the same without a browser, and nothing once there is a user. */
-export async function createAdminFromEnv({ transaction }: Database, email: string, givenPassword: string): Promise<void> {
-  const password = await hashPassword(Password.parse(givenPassword))
+export async function createAdminFromEnv({ db, transaction }: Database, email: string, givenPassword: string): Promise<void> {
+  if (await hasUser(db)) return
+  const parsed = await Password.safeParseAsync(givenPassword)
+  const fault = parsed.error?.issues[0]?.message ?? (holdsOwnWord(givenPassword, { email }) ? ownWordMessage : undefined)
+  if (fault) throw new Error(`MATE_ADMIN_PASSWORD: ${fault}`)
+  const password = await hashPassword(givenPassword)
   await transaction(async (tx) => {
     await lockFirstRun(tx)
     if (await hasUser(tx)) return
@@ -147,7 +165,7 @@ export async function createUser(tx: Tx, user: NewUser, actor: Actor, origin = n
 }
 
 /**
- * Gives the user of this address a new password, makes it an active SuperAdmin, and ends its sessions.
+ * Gives the user of this address a new password, makes it an active SuperAdmin, removes its second factors, and ends its sessions.
  * @returns false when there is no such user.
  */
 export async function restoreAdmin(tx: Tx, email: string, password: string, actor: Actor): Promise<boolean> {
@@ -156,6 +174,8 @@ export async function restoreAdmin(tx: Tx, email: string, password: string, acto
   await tx.execute(sql`select pg_advisory_xact_lock(mate_principal_lock(${user.id}::uuid))`)
   await tx.update(users).set({ role: 'SuperAdmin', isActive: true }).where(eq(users.id, user.id))
   await tx.delete(sessions).where(eq(sessions.userId, user.id))
+  // Whoever is locked out has lost that too.
+  await removeFactors(tx, user.id)
   const ofPassword = and(eq(accounts.userId, user.id), eq(accounts.providerId, 'credential'))
   const changed = await tx.update(accounts).set({ password }).where(ofPassword).returning({ id: accounts.id })
   if (changed.length === 0) {

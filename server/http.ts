@@ -2,15 +2,18 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { TRPCError } from '@trpc/server'
+import { listAuditKeys } from './audit-signer.ts'
 import { sendProblem } from './body.ts'
 import type { Call } from './call.ts'
 import { clientAddressReader } from './client-address.ts'
+import { commonHeaders } from './common-headers.ts'
 import { createOpenApiDocument } from './openapi.ts'
 import { readCredential } from './principal.ts'
 import { AllowedMethods, type Problem } from './problem.ts'
 import { handleRest } from './rest.ts'
 import { getRuntime } from './runtime.ts'
 import { scalarPage, scalarPolicy, scalarScriptPath, sendScalarScript } from './scalar.ts'
+import { traceRequest, traceRoute } from './tracing.ts'
 import { handleTrpc } from './trpc-door.ts'
 
 /** Serves everything that is not a program's door: assets and pages. */
@@ -40,11 +43,11 @@ export function createHttpServer(options: HttpOptions): Server {
   const { isStopping = () => false } = options
   const clientAddress = clientAddressReader(env.MATE_TRUST_PROXY)
   const openApi = JSON.stringify(createOpenApiDocument(env.PUBLIC_URL?.replace(/\/$/, '')))
-  const isTls = env.PUBLIC_URL?.startsWith('https:') ?? false
 
   const documents = new Map<string, Document>([
     ['/health/live', (response) => sendOk(response)],
     ['/health/ready', (response, _, { requestId }) => sendReady(response, requestId, isStopping())],
+    ['/.well-known/mate-audit-key', (response) => sendAuditKeys(response)],
     ['/openapi/v1.json', (response) => sendStatic(response, 'application/json', openApi)],
     [
       '/scalar/v1',
@@ -59,24 +62,32 @@ export function createHttpServer(options: HttpOptions): Server {
     ],
   ])
 
-  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+  const handle = async (request: IncomingMessage, response: ServerResponse, requestId: string) => {
     const origin: PageOrigin = {
-      requestId: crypto.randomUUID(),
+      requestId,
       ip: clientAddress(request),
       userAgent: request.headers['user-agent']?.slice(0, 300) ?? null,
       nonce: '',
     }
-    setCommonHeaders(response, origin.requestId, isTls)
     if (isStopping()) response.setHeader('Connection', 'close')
     const url = request.url ?? ''
     const [path = '', search = ''] = splitTarget(url)
     if (path.startsWith('/api/')) {
-      return handleRest(request, response, callOf('rest', request, origin), path.slice('/api'.length), search)
+      return handleRest(
+        request,
+        response,
+        callOf('rest', request, response, origin, isStopping),
+        path.slice('/api'.length),
+        search,
+      )
     }
-    if (path.startsWith('/trpc/')) return handleTrpc(request, response, callOf('trpc', request, origin), url)
+    if (path.startsWith('/trpc/'))
+      return handleTrpc(request, response, callOf('trpc', request, response, origin, isStopping), url)
+    for (const [name, value] of Object.entries(commonHeaders(requestId))) response.setHeader(name, value)
     origin.nonce = randomBytes(16).toString('base64')
     const document = documents.get(path)
     if (document) {
+      traceRoute(path)
       requireRead(request)
       return document(response, request, origin)
     }
@@ -91,7 +102,10 @@ export function createHttpServer(options: HttpOptions): Server {
     maxHeaderSize: 16_384,
   })
   server.on('request', (request, response) => {
-    handle(request, response).catch((error) => sendProblem(response, error, String(response.getHeader('X-Request-Id'))))
+    const requestId = crypto.randomUUID()
+    traceRequest(request, response, requestId, () =>
+      handle(request, response, requestId).catch((error) => sendProblem(response, error, requestId)),
+    )
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseBrokenRequest(error, socket))
   return server
@@ -103,7 +117,13 @@ function splitTarget(url: string): [string, string] {
 }
 
 /** The programs' doors look at headers, and never at cookies. */
-function callOf(door: 'rest' | 'trpc', request: IncomingMessage, { requestId, ip, userAgent }: PageOrigin): Call {
+function callOf(
+  door: 'rest' | 'trpc',
+  request: IncomingMessage,
+  response: ServerResponse,
+  { requestId, ip, userAgent }: PageOrigin,
+  isStopping: () => boolean,
+): Call {
   const tenantId = request.headers['x-tenant-id']
   return {
     door,
@@ -112,16 +132,11 @@ function callOf(door: 'rest' | 'trpc', request: IncomingMessage, { requestId, ip
     userAgent,
     credential: readCredential(request.rawHeaders),
     tenantId: tenantId === undefined ? null : String(tenantId),
+    isHurried: () => response.destroyed || isStopping(),
+    setHeader: (name, value) => {
+      if (!response.headersSent) response.setHeader(name, value)
+    },
   }
-}
-
-function setCommonHeaders(response: ServerResponse, requestId: string, isTls: boolean): void {
-  response.setHeader('X-Request-Id', requestId)
-  response.setHeader('X-Content-Type-Options', 'nosniff')
-  response.setHeader('Cache-Control', 'no-store')
-  response.setHeader('Referrer-Policy', 'same-origin')
-  response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
-  if (isTls) response.setHeader('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
 }
 
 function sendStatic(response: ServerResponse, type: string, text: string): void {
@@ -132,6 +147,12 @@ function sendOk(response: ServerResponse): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok"}')
 }
 
+/** Public: whoever checks an export needs it, and takes it before they have to. */
+async function sendAuditKeys(response: ServerResponse): Promise<void> {
+  const { db } = getRuntime().database
+  response.writeHead(200, { 'Content-Type': 'application/jwk-set+json' }).end(JSON.stringify(await listAuditKeys(db)))
+}
+
 /** Ready: the database answers, and no stop is under way. Live says only that the process does. */
 async function sendReady(response: ServerResponse, requestId: string, isStopping: boolean): Promise<void> {
   try {
@@ -140,7 +161,7 @@ async function sendReady(response: ServerResponse, requestId: string, isStopping
     sendOk(response)
   } catch (cause) {
     const silent = new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The database does not answer.', cause })
-    sendProblem(response, cause instanceof TRPCError ? cause : silent, requestId)
+    sendProblem(response, cause instanceof TRPCError ? cause : silent, requestId, 'readiness')
   }
 }
 

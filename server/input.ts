@@ -1,5 +1,4 @@
-// The pieces that inputs and answers of several resources share: text, ids, instants, pages of a list.
-import { TRPCError } from '@trpc/server'
+// The pieces that inputs and answers of several resources share: text, ids, instants; and what no input may hold.
 import { z } from 'zod'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -27,39 +26,17 @@ export const GivenInstant = z.iso
     return !(year < 1 || year > 9999) // NaN: it is no instant, and the format has said so
   }, 'Must be within the years 1 to 9999 in UTC.')
 
-export const PageInput = {
-  limit: z.number().int().min(1).max(200).default(50).describe('Items at most.'),
-  cursor: z.string().max(1000).optional().describe('`nextCursor` of the page before.'),
-}
-
-/** A page of a list; `nextCursor` is null on the last one. */
-export function pageOf<T extends z.ZodType>(item: T) {
-  return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
-}
-
-export function encodeCursor(position: readonly (string | number)[]): string {
-  return Buffer.from(JSON.stringify(position)).toString('base64url')
-}
-
-/** @throws TRPCError BAD_REQUEST when the text is no cursor of this list. */
-export function decodeCursor<T>(cursor: string, shape: z.ZodType<T>): T {
-  try {
-    return shape.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
-  } catch (cause) {
-    const message = 'The cursor is not one of this list. Leave it out to start from the beginning.'
-    throw new TRPCError({ code: 'BAD_REQUEST', message, cause: new Error('bad cursor', { cause }) })
-  }
-}
-
-const maxDepth = 32
+export const maxDepth = 32
+const maxValues = 10_000
 
 /**
  * Looks for what no input may hold, before any schema sees it: NUL, lone surrogates (PostgreSQL stores neither), a
- * `__proto__` key, nesting beyond 32.
+ * `__proto__` key, nesting beyond 32, more than 10,000 values in all.
  * @returns the path and what is wrong there, or undefined.
  */
 export function findForbidden(input: unknown): { path: string; message: string } | undefined {
   const rest: { value: unknown; path: string; depth: number }[] = [{ value: input, path: '', depth: 0 }]
+  let count = 0
   for (let next = rest.pop(); next; next = rest.pop()) {
     const { value, path, depth } = next
     if (typeof value === 'string') {
@@ -67,7 +44,10 @@ export function findForbidden(input: unknown): { path: string; message: string }
       if (!value.isWellFormed()) return { path, message: 'Must be well-formed Unicode: it contains half of a surrogate pair.' }
     } else if (typeof value === 'object' && value !== null) {
       if (depth >= maxDepth) return { path, message: `Must not be nested deeper than ${maxDepth} levels.` }
-      for (const [key, child] of Object.entries(value)) {
+      const entries = Object.entries(value)
+      count += entries.length
+      if (count > maxValues) return { path, message: `Must not have more than ${maxValues.toLocaleString('en')} values in all.` }
+      for (const [key, child] of entries) {
         if (key === '__proto__') return { path: join(path, key), message: 'Is not a field.' }
         if (key.includes('\0') || !key.isWellFormed()) return { path, message: 'Has a field whose name is not text.' }
         rest.push({ value: child, path: join(path, key), depth: depth + 1 })

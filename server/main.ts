@@ -6,6 +6,7 @@ import { type App, startApp } from './app.ts'
 import { type Env, readEnv } from './env.ts'
 import { log } from './log.ts'
 import { createPageHandler } from './page-door.ts'
+import { startWorker } from './worker.ts'
 
 const assetsDir = fileURLToPath(new URL('../client', import.meta.url))
 
@@ -15,24 +16,55 @@ export function startServer(env: Env, database?: Database): Promise<App> {
   return startApp({ env, assetsDir, createPages, ...(database ? { database } : {}) })
 }
 
-/** Runs until SIGTERM or SIGINT, then drains and exits. */
-export async function main(): Promise<void> {
-  try {
+/** Serves until SIGTERM or SIGINT, then drains and exits. */
+export function main(): Promise<void> {
+  return runProcess(async () => {
     const app = await startServer(readEnv())
     process.stdout.write(`mate is at ${app.url}\n`)
     if (app.setupUrl) process.stdout.write(`No user yet. Open this once to make the first one:\n  ${app.setupUrl}\n`)
-    process.once('SIGTERM', () => stop(app, 'SIGTERM'))
-    process.once('SIGINT', () => stop(app, 'SIGINT'))
+    return app
+  })
+}
+
+/** Works until SIGTERM or SIGINT: jobs alone, nothing that listens. */
+export function work(): Promise<void> {
+  return runProcess(async () => {
+    const env = readEnv()
+    const worker = await startWorker(env)
+    process.stdout.write(`mate works, on ${env.MATE_WORKERS} test runs at once\n`)
+    return worker
+  })
+}
+
+interface Stoppable {
+  stop(): Promise<void>
+}
+
+async function runProcess(start: () => Promise<Stoppable>): Promise<void> {
+  process.once('uncaughtException', (error) => {
+    log('error', 'ended by an error that nobody caught', { error })
+    process.exit(1)
+  })
+  try {
+    const running = await start()
+    process.once('SIGTERM', () => stop(running, 'SIGTERM'))
+    process.once('SIGINT', () => stop(running, 'SIGINT'))
   } catch (error) {
-    process.stderr.write(`mate can’t start. ${error instanceof Error ? error.message : error}\n`)
+    process.stderr.write(`mate can’t start. ${explain(error)}\n`)
     process.exit(1)
   }
 }
 
-async function stop(app: App, signal: string): Promise<void> {
+/** For a failed query what the database said, and not the query with its parameters. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.message.startsWith('Failed query: ') && error.cause ? explain(error.cause) : error.message
+}
+
+async function stop(running: Stoppable, signal: string): Promise<void> {
   log('info', 'stopping', { signal })
   try {
-    await app.stop()
+    await running.stop()
     process.exit(0)
   } catch (error) {
     log('error', 'did not stop cleanly', { error })
@@ -40,4 +72,4 @@ async function stop(app: App, signal: string): Promise<void> {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
+if (process.argv[1] === fileURLToPath(import.meta.url)) await (process.argv[2] === 'worker' ? work() : main())

@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Database } from '#db/client.ts'
+import { unknownKeyTotal } from './unknown-keys.ts'
 import { usageState } from './usage.ts'
 
 const registry = new Registry()
@@ -15,9 +16,19 @@ const calls = new Histogram({
   registers: [registry],
 })
 
-const unknownKeys = new Counter({
+new Counter({
   name: 'mate_unknown_keys_total',
   help: 'Requests with a malformed key, or one that nobody has.',
+  registers: [registry],
+  collect() {
+    this.reset()
+    this.inc(unknownKeyTotal())
+  },
+})
+
+const tripwires = new Counter({
+  name: 'mate_tripwires_total',
+  help: 'Requests with a key that was revoked, or rotated out.',
   registers: [registry],
 })
 
@@ -40,13 +51,33 @@ const oldest = new Gauge({
   registers: [registry],
 })
 
+const pendingCheckpoints = new Gauge({
+  name: 'mate_audit_checkpoints_pending',
+  help: 'Checkpoints of the audit log that are not written outside the database yet.',
+  registers: [registry],
+})
+
+const checkpointFailures = new Counter({
+  name: 'mate_audit_checkpoint_failures_total',
+  help: 'Minutes in which checkpoints could not be written outside the database.',
+  registers: [registry],
+})
+
 /** @param seconds from the credential to the answer. */
 export function observeCall(operation: string, door: string, status: number, seconds: number): void {
   calls.observe({ operation, door, status }, seconds)
 }
 
-export function countUnknownKey(): void {
-  unknownKeys.inc()
+export function countTripwire(): void {
+  tripwires.inc()
+}
+
+export function setPendingCheckpoints(count: number): void {
+  pendingCheckpoints.set(count)
+}
+
+export function countCheckpointFailure(): void {
+  checkpointFailures.inc()
 }
 
 /** Serves /metrics, and nothing else, at `port` of `host`. */

@@ -1,6 +1,5 @@
 // Every operation there is, read from the metadata: for REST, the pages, /api/me and the tests.
 import type { z } from 'zod'
-import { isRoleAtLeast, type Role } from './roles.ts'
 import type { Meta, t } from './trpc.ts'
 
 export interface Operation {
@@ -8,6 +7,7 @@ export interface Operation {
   name: string
   kind: 'query' | 'mutation'
   meta: Meta
+  scope: string
   input: z.ZodObject
 }
 
@@ -36,7 +36,10 @@ export function defineOperations(router: ReturnType<typeof t.router>): void {
     if (type !== 'query' && type !== 'mutation') faults.push(`${name} is a ${type}, which the gate does not serve`)
     const [input] = inputs
     if (!input) faults.push(`${name} declares no input`)
-    else found.push({ name, kind: type as Operation['kind'], meta: meta as Meta, input })
+    else if (meta?.openapi) {
+      const operation = { name, kind: type as Operation['kind'], meta: meta as Meta, input }
+      found.push({ ...operation, scope: scopeOf(operation) })
+    }
   }
   if (faults.length > 0) throw new Error(`The procedures are incomplete: ${faults.join('; ')}.`)
   operations = found
@@ -46,21 +49,50 @@ export function listOperations(): readonly Operation[] {
   return operations
 }
 
-/** The operations that a role may call, by name. */
-export function operationsOf(role: Role): string[] {
-  return operations.filter((operation) => isRoleAtLeast(role, operation.meta.role)).map((operation) => operation.name)
+/** The scope that a narrowed key needs for an operation. */
+export function scopeOf({ kind, meta }: Pick<Operation, 'kind' | 'meta'>): string {
+  return meta.scope ?? `${meta.openapi.tags[0]}:${kind === 'query' ? 'read' : 'write'}`
+}
+
+/** Every scope that a key can have, sorted. */
+export function listScopes(): string[] {
+  return [...new Set(operations.flatMap(({ meta, scope }) => (meta.role === 'Public' ? [] : scope)))].sort()
 }
 
 // Written outside procedures: by the gate, by sign-in, by the first run and the console.
 const otherActions = [
+  'api_key.kept',
   'api_key.refused',
+  'api_key.transferred',
+  'api_key.tripwire',
+  'audit_log.cut',
+  'identity_provider.sign_in_refused',
+  'run.completed',
+  'run.failed',
   'tenant.created',
+  'tenant.sign_in_mapped',
+  'tenant.sign_in_unmapped',
+  'token.refused',
   'user.created',
+  'user.joined',
+  'user.entered_tenant',
+  'user.left_tenant',
+  'user.factor_added',
+  'user.factor_removed',
+  'user.password_changed',
+  'user.linked',
   'user.password_reset',
+  'user.recovery_codes_made',
   'user.refused',
+  'user.renamed',
+  'user.second_factor_failed',
+  'user.sessions_ended',
+  'user.role_mapped',
   'user.sign_in_failed',
   'user.signed_in',
+  'user.signed_in_again',
   'user.signed_out',
+  'webhook.deactivated',
 ]
 
 /** Every action that an audit entry can have, sorted. */

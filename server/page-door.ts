@@ -7,7 +7,7 @@ import sirv from 'sirv'
 import type { Auth } from './auth.ts'
 import { errorHeaders, hasBody, maxBodyBytes, sendProblem } from './body.ts'
 import type { PageHandler, PageOrigin } from './http.ts'
-import { log } from './log.ts'
+import { logFailure } from './log.ts'
 import { createPageContext } from './pages.ts'
 import { toProblem } from './problem.ts'
 import { getRuntime } from './runtime.ts'
@@ -70,7 +70,7 @@ function sendRefusal(request: IncomingMessage, response: ServerResponse, error: 
     return
   }
   const { status, title, detail } = toProblem(error, requestId)
-  if (status >= 500) log('error', 'page failed', { requestId, error })
+  if (status >= 500) logFailure(requestId, error)
   response.writeHead(status, { ...errorHeaders(status), 'Content-Type': 'text/html; charset=utf-8' })
   response.end(`<!doctype html>
 <html lang="en">

@@ -6,7 +6,8 @@ import { prepared } from '#db/prepared.ts'
 import { hashApiKey, isWellFormedApiKey } from './api-key.ts'
 import type { Actor } from './audit.ts'
 import type { Call, Credential } from './call.ts'
-import type { Role } from './roles.ts'
+import { type KeyLimits, unlimited } from './key-limits.ts'
+import { isRoleAtLeast, type Role } from './roles.ts'
 import { noteUnknownKey } from './unknown-keys.ts'
 
 export interface Principal extends Actor {
@@ -16,18 +17,45 @@ export interface Principal extends Actor {
   tenantId: string
   tenantName: string
   expiresAt: Date | null
+  /** When a rotated key's overlap ends. */
+  rotatesOutAt: Date | null
+  /** Whether the keys of its tenant are frozen, and it is one. */
+  isFrozen: boolean
+  limits: KeyLimits
+  /** The person that it is, or whose key it is; null for a tenant's key and the console. */
+  ownerId: string | null
+  /** When the person last signed in; null for what is no person. */
+  authenticatedAt: Date | null
 }
+
+/** What only keys have. */
+const ofNoKey = { expiresAt: null, rotatesOutAt: null, isFrozen: false, limits: unlimited }
+const ofNoPerson = { authenticatedAt: null }
 
 /** A principal that is known, and why it is let in no more. */
 export class RefusedPrincipal extends Error {
   readonly principal: Principal
-  readonly reason: 'revoked' | 'expired' | 'tenant deactivated' | 'deactivated'
+  readonly reason: 'revoked' | 'rotated out' | 'expired' | 'tenant deactivated' | 'deactivated'
 
   constructor(principal: Principal, reason: RefusedPrincipal['reason']) {
     super(`${principal.kind} ${principal.id} is refused: ${reason}`)
     this.principal = principal
     this.reason = reason
   }
+}
+
+const neededRoles = new WeakMap<Principal, Role>()
+
+/** True when the principal has at least this role, for which its call is then known to need it: see `neededRoleOf`. */
+export function holdsRole(principal: Principal, role: Role): boolean {
+  if (!isRoleAtLeast(principal.role, role)) return false
+  if (isRoleAtLeast(role, neededRoles.get(principal) ?? 'Public')) neededRoles.set(principal, role)
+  return true
+}
+
+/** The highest role that this call has needed so far: its operation's, or above it, to grant that role for example. */
+export function neededRoleOf(principal: Principal): Role | undefined {
+  return neededRoles.get(principal)
 }
 
 /**
@@ -40,7 +68,8 @@ export function readCredential(rawHeaders: readonly string[]): Credential {
     const name = rawHeaders[i]?.toLowerCase()
     const value = rawHeaders[i + 1]?.trim() ?? ''
     if (name === 'x-api-key') keys.add(value)
-    else if (name === 'authorization') keys.add(/^(?:apikey|bearer) +(.*)$/i.exec(value)?.[1] ?? '')
+    else if (name === 'authorization')
+      keys.add(/^(?:apikey|bearer) /i.test(value) ? value.slice(value.indexOf(' ')).trimStart() : '')
   }
   const [key, another] = keys
   if (another !== undefined) return { kind: 'conflict' }
@@ -59,23 +88,35 @@ function unknownKey(cause?: Error): TRPCError {
   return error
 }
 
-/** Refuses what needs no database to be refused: no credential, two of them, a key whose form or checksum is wrong. */
-export function requireCredential(call: Call): Exclude<Credential, { kind: 'none' | 'conflict' }> {
+type SingleCredential = Exclude<Credential, { kind: 'none' | 'conflict' }>
+
+/**
+ * The credential, or the refusal of what needs no database to be refused: no credential, two of them, a key whose form or
+ * checksum is wrong. Returned and not thrown: a throw is the largest part of what a flood of such keys costs.
+ */
+export function checkCredential(call: Call): SingleCredential | TRPCError {
   const { credential, door } = call
   if (credential.kind === 'conflict') {
-    throw new TRPCError({
+    return new TRPCError({
       code: 'BAD_REQUEST',
       message: 'The request carries two different credentials. Send one API key, in one header.',
     })
   }
   if (credential.kind === 'none') {
     const message = door === 'page' ? 'Sign in first.' : 'Send an API key: `X-API-Key: <key>` or `Authorization: ApiKey <key>`.'
-    throw new TRPCError({ code: 'UNAUTHORIZED', message })
+    return new TRPCError({ code: 'UNAUTHORIZED', message })
   }
   if (credential.kind === 'key' && !isWellFormedApiKey(credential.key)) {
     noteUnknownKey(call)
-    throw unknownKey()
+    return unknownKey()
   }
+  return credential
+}
+
+/** @throws TRPCError for what checkCredential refuses. */
+export function requireCredential(call: Call): SingleCredential {
+  const credential = checkCredential(call)
+  if (credential instanceof TRPCError) throw credential
   return credential
 }
 
@@ -87,7 +128,7 @@ export function requireCredential(call: Call): Exclude<Credential, { kind: 'none
 export async function findPrincipal(
   tx: Tx,
   span: Span,
-  credential: ReturnType<typeof requireCredential>,
+  credential: SingleCredential,
   call: Call,
   isChange: boolean,
 ): Promise<Principal> {
@@ -99,6 +140,17 @@ export async function findPrincipal(
   }
   if (credential.kind === 'session') return findUser(tx, span, credential.sessionId, isChange)
   return findConsole(tx, span, credential.tenantId)
+}
+
+/**
+ * Takes the lock on all keys of the calling key's tenant, before the look-up shares it: of several that shared it first and
+ * wanted it alone then, each would wait for the others. As the login role: the look-up is what makes the role restricted.
+ */
+export async function lockKeysOf(tx: Tx, credential: SingleCredential): Promise<void> {
+  if (credential.kind !== 'key') return
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(mate_freeze_lock(tenant_id)) from api_keys where key_hash = ${hashApiKey(credential.key)}`,
+  )
 }
 
 /** First column of each look-up: `set local role` in the same round trip. A reader's session has the role from its start. */
@@ -130,6 +182,13 @@ async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Prom
         expiresAt: sql<Date | string | null>`expires_at`,
         isExpired: sql<boolean>`is_expired`,
         isRevoked: sql<boolean>`is_revoked`,
+        rotatesOutAt: sql<Date | string | null>`rotates_out_at`,
+        isRotatedOut: sql<boolean>`is_rotated_out`,
+        isFrozen: sql<boolean>`is_frozen`,
+        allowedIps: sql<string[] | null>`allowed_ips`,
+        requestsPerMinute: sql<number | null>`requests_per_minute`,
+        scopes: sql<string[] | null>`scopes`,
+        ownerId: sql<string | null>`owner_id`,
       })
       .from(sql`mate_find_key(${sql.placeholder('hash')}, ${sql.placeholder('isChange')}, ${sql.placeholder('isLocal')})`)
       .prepare('find_key'),
@@ -137,29 +196,46 @@ async function findKey(tx: Tx, span: Span, key: string, isChange: boolean): Prom
   const [found] = await query.execute({ hash: hashApiKey(key), isChange, isLocal: span === 'transaction' })
   if (!found) return undefined
   requireRestricted(found.restricted)
-  const { id, name, role, tenantId, tenantName } = found
-  const expiresAt = found.expiresAt === null ? null : new Date(found.expiresAt)
-  const principal: Principal = { kind: 'key', id, name, role, tenantId, tenantName, expiresAt }
-  const reason = found.isRevoked
-    ? 'revoked'
-    : found.isExpired
-      ? 'expired'
-      : found.isTenantActive
-        ? undefined
-        : 'tenant deactivated'
+  const { id, name, role, tenantId, tenantName, isFrozen, allowedIps, requestsPerMinute, scopes, ownerId } = found
+  const limits = { allowedIps, requestsPerMinute, scopes }
+  const ends = { expiresAt: asDate(found.expiresAt), rotatesOutAt: asDate(found.rotatesOutAt) }
+  const home = { tenantId, tenantName }
+  const principal: Principal = { kind: 'key', id, name, role, ...home, ...ends, isFrozen, limits, ownerId, ...ofNoPerson }
+  const reason = whyEnded(found)
   if (reason) throw unknownKey(new RefusedPrincipal(principal, reason))
   return principal
 }
 
+const asDate = (instant: Date | string | null) => (instant === null ? null : new Date(instant))
+
+interface Ends {
+  isRevoked: boolean
+  isRotatedOut: boolean
+  isExpired: boolean
+  isTenantActive: boolean
+}
+
+function whyEnded({ isRevoked, isRotatedOut, isExpired, isTenantActive }: Ends): RefusedPrincipal['reason'] | undefined {
+  if (isRevoked) return 'revoked'
+  if (isRotatedOut) return 'rotated out'
+  if (isExpired) return 'expired'
+  return isTenantActive ? undefined : 'tenant deactivated'
+}
+
 async function findUser(tx: Tx, span: Span, sessionId: string, isChange: boolean): Promise<Principal> {
   const [found] = await tx
-    .select({ ...holderColumns(span), isActive: sql<boolean>`is_active` })
+    .select({
+      ...holderColumns(span),
+      isActive: sql<boolean>`is_active`,
+      authenticatedAt: sql<Date | string>`authenticated_at`,
+    })
     .from(sql`mate_find_user(${sessionId}::uuid, ${isChange}, ${span === 'transaction'})`)
   const signIn = (cause?: Error) => new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.', cause })
   if (!found) throw signIn()
   requireRestricted(found.restricted)
   const { id, name, role, tenantId, tenantName } = found
-  const principal: Principal = { kind: 'user', id, name, role, tenantId, tenantName, expiresAt: null }
+  const authenticatedAt = new Date(found.authenticatedAt)
+  const principal: Principal = { kind: 'user', id, name, role, tenantId, tenantName, ...ofNoKey, ownerId: id, authenticatedAt }
   if (!found.isActive) throw signIn(new RefusedPrincipal(principal, 'deactivated'))
   if (!found.isTenantActive) throw signIn(new RefusedPrincipal(principal, 'tenant deactivated'))
   return principal
@@ -175,7 +251,9 @@ async function findConsole(tx: Tx, span: Span, tenantId: string): Promise<Princi
     role: 'SuperAdmin',
     tenantId,
     tenantName: tenant.name,
-    expiresAt: null,
+    ...ofNoKey,
+    ...ofNoPerson,
+    ownerId: null,
   }
 }
 
@@ -189,4 +267,16 @@ export async function actIn(tx: Tx, span: Span, tenantId: string): Promise<{ id:
     .from(sql`(select) as once`)
   requireRestricted(now?.restricted ?? '')
   return tx.select({ id: sql<string>`id`, name: sql<string>`name` }).from(sql`tenants`).where(sql`id = ${tenantId}`)
+}
+
+/**
+ * Finds a key that nobody calls with, alive or not, as the restricted role; sets the transaction's tenant to the key's.
+ * @param tx the first statement of its transaction.
+ */
+export async function findReportedKey(tx: Tx, key: string): Promise<{ id: string; tenantId: string } | undefined> {
+  const [found] = await tx
+    .select({ restricted: restricted.transaction, id: sql<string>`id`, tenantId: sql<string>`tenant_id` })
+    .from(sql`mate_find_key(${hashApiKey(key)}, false, true)`)
+  if (found) requireRestricted(found.restricted)
+  return found && { id: found.id, tenantId: found.tenantId }
 }

@@ -11,6 +11,7 @@ export const Problem = z
     detail: z.string().describe('What went wrong and what to do about it.'),
     code: z.string().describe('The kind of problem, for programs.'),
     requestId: z.string().describe('Quote it when you report the problem.'),
+    quota: z.string().optional().describe('Of `quota_exceeded`: which one is full. Waiting does not help.'),
     errors: z
       .array(z.object({ path: z.string(), message: z.string() }))
       .optional()
@@ -36,6 +37,26 @@ export class AllowedMethods extends Error {
   constructor(methods: string[]) {
     super('method not allowed')
     this.methods = methods.includes('GET') ? [...methods, 'HEAD'] : methods
+  }
+}
+
+/** The cause of a TRPCError that is a kind of problem of its own, such as `sign_in_again`; its message stays public. */
+export class ProblemKind extends Error {
+  readonly kind: string
+
+  constructor(kind: string) {
+    super(kind)
+    this.kind = kind
+  }
+}
+
+/** The cause of a 429 that no waiting ends: the tenant has as many as it may have. */
+export class QuotaExceeded extends ProblemKind {
+  readonly quota: string
+
+  constructor(quota: string) {
+    super('quota_exceeded')
+    this.quota = quota
   }
 }
 
@@ -70,6 +91,8 @@ export function asTrpcError(error: unknown): TRPCError {
   if (error instanceof TRPCError && error.cause === undefined) return error // nothing behind it: most refusals
   if (isDatabaseUnavailable(error)) return new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: noDatabase, cause: error })
   const code = databaseErrorCode(error)
+  // deadlock_detected, serialization_failure: tried again already, and in vain.
+  if (code === '40P01' || code === '40001') return new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: busy, cause: error })
   // unique_violation, in one place for every table; the constraint's name stays inside.
   if (code === '23505') return new TRPCError({ code: 'CONFLICT', message: nameIsTaken, cause: error })
   // Class 22, data exception: what passed every schema and is still no value to the database, such as an edited cursor.
@@ -79,20 +102,23 @@ export function asTrpcError(error: unknown): TRPCError {
 
 // A connection that broke during a commit leaves it open whether the change was made.
 const noDatabase = 'The database does not answer. Try again in a moment; look first whether a change that you sent was made.'
+const busy = 'Others are changing the same at this moment, and nothing was changed. Try again in a moment.'
 const badValue = 'A value in the input is none that can be stored or compared. If it has a cursor, leave that out.'
 const nameIsTaken = 'Another one with this name exists already. Choose another name.'
 
 export function toProblem(error: unknown, requestId: string): Problem {
   const known = asTrpcError(error)
   const status = getHTTPStatusCodeFromError(known)
-  const code = known.code.toLowerCase()
+  const quota = known.cause instanceof QuotaExceeded ? known.cause.quota : undefined
+  const code = known.cause instanceof ProblemKind ? known.cause.kind : known.code.toLowerCase()
   return {
     type: `urn:mate:problem:${code}`,
-    title: titles[status] ?? 'Error',
+    title: quota === undefined ? (titles[status] ?? 'Error') : 'Quota exceeded',
     status,
     detail: publicDetail(known, status, requestId),
     code,
     requestId,
+    ...(quota === undefined ? {} : { quota }),
     ...(known.code === 'BAD_REQUEST' || known.code === 'CONFLICT' ? fieldErrors(known.cause) : {}),
   }
 }
@@ -106,10 +132,13 @@ function publicDetail(error: TRPCError, status: number, requestId: string): stri
   return error.message
 }
 
+/** More would help nobody, and answer a body of nonsense with one as large. */
+const maxFieldErrors = 100
+
 function fieldErrors(cause: unknown): Pick<Problem, 'errors'> {
   if (cause instanceof FieldErrors) return { errors: cause.errors }
   if (cause instanceof z.ZodError) {
-    return { errors: cause.issues.flatMap(fieldsOf) }
+    return { errors: cause.issues.flatMap(fieldsOf).slice(0, maxFieldErrors) }
   }
   return {}
 }

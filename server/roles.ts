@@ -16,9 +16,12 @@ export const rolePermissions: Record<Role, string> = {
   SuperAdmin: 'Full global access',
 }
 
+/** What an operation asks for: a role, or nothing at all, not even a credential. */
+export type NeededRole = Role | 'Public'
+
 /** True when `held` may do what `needed` asks for. */
-export function isRoleAtLeast(held: Role, needed: Role): boolean {
-  return roles.indexOf(held) >= roles.indexOf(needed)
+export function isRoleAtLeast(held: Role, needed: NeededRole): boolean {
+  return needed === 'Public' || roles.indexOf(held) >= roles.indexOf(needed)
 }
 
 /** The roles that a holder of `held` may grant: never one above its own. */

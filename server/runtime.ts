@@ -1,5 +1,6 @@
-// What one process has exactly one of: its settings, its open database, its secret.
+// What one process has exactly one of: its settings, its open database, its secret, its key.
 import type { Database } from '#db/client.ts'
+import type { AuditSigner } from './audit-signer.ts'
 import type { Env } from './env.ts'
 
 export interface Runtime {
@@ -7,6 +8,7 @@ export interface Runtime {
   database: Database
   /** Signs cookies and encrypts connector secrets. */
   secret: string
+  auditSigner: AuditSigner
 }
 
 let current: Runtime | undefined

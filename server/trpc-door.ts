@@ -7,14 +7,18 @@ import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc'
 import { isWellFormedApiKey } from './api-key.ts'
 import { decodeText, errorHeaders, readBody, requireJson } from './body.ts'
 import type { Call, Credential } from './call.ts'
-import { log } from './log.ts'
+import { commonHeaders } from './common-headers.ts'
+import { logFailure } from './log.ts'
+import { listOperations } from './operations.ts'
 import { toProblem } from './problem.ts'
 import { appRouter } from './routers/index.ts'
+import { traceRoute } from './tracing.ts'
 
 const maxBatch = 20
 
 /** `url` is the request's target, from /trpc on. */
 export async function handleTrpc(request: IncomingMessage, response: ServerResponse, call: Call, url: string): Promise<void> {
+  traceRoute('/trpc/{operations}')
   try {
     const answer = await fetchRequestHandler({
       endpoint: '/trpc',
@@ -23,10 +27,16 @@ export async function handleTrpc(request: IncomingMessage, response: ServerRespo
       createContext: () => call,
       responseMeta: ({ errors }) => ({ headers: errors[0] ? errorHeaders(getHTTPStatusCodeFromError(errors[0])) : {} }),
       onError: ({ error, path }) => {
-        if (getHTTPStatusCodeFromError(error) >= 500) log('error', 'request failed', { requestId: call.requestId, path, error })
+        if (getHTTPStatusCodeFromError(error) >= 500) logFailure(call.requestId, error, path)
       },
     })
-    response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text())
+    const body = await answer.text()
+    response.writeHead(answer.status, {
+      ...commonHeaders(call.requestId),
+      ...Object.fromEntries(answer.headers),
+      'Content-Length': Buffer.byteLength(body),
+    })
+    response.end(body)
   } catch (error) {
     sendError(response, error, call.requestId)
   }
@@ -43,12 +53,13 @@ async function toRequest(request: IncomingMessage, call: Call, url: string): Pro
   if (path === undefined || decode(url) === undefined) {
     throw new TRPCError({ code: 'BAD_REQUEST', message: 'The path or the query has a broken percent-escape.' })
   }
-  const calls = path.split(',').length
-  if (calls > maxBatch) throw new TRPCError({ code: 'BAD_REQUEST', message: `A batch may have at most ${maxBatch} calls.` })
+  const names = path.slice('/trpc/'.length).split(',')
+  if (names.length > maxBatch)
+    throw new TRPCError({ code: 'BAD_REQUEST', message: `A batch may have at most ${maxBatch} calls.` })
   const target = `http://localhost${url}`
   const init = { method, headers: { 'content-type': 'application/json' } }
   // The gate refuses it before it asks for the input: all refusals look alike, and no body is read for them.
-  if (!mayBeLetIn(call.credential)) return new Request(target, init)
+  if (!mayBeLetIn(call.credential) && !names.some(isPublic)) return new Request(target, init)
   if (method === 'GET') return new Request(target)
   requireJson(request)
   return new Request(target, { ...init, body: decodeText(await readBody(request)) })
@@ -56,6 +67,10 @@ async function toRequest(request: IncomingMessage, call: Call, url: string): Pro
 
 function mayBeLetIn(credential: Credential): boolean {
   return credential.kind === 'key' && isWellFormedApiKey(credential.key)
+}
+
+function isPublic(name: string): boolean {
+  return listOperations().some((operation) => operation.name === name && operation.meta.role === 'Public')
 }
 
 /** Undefined when an escape is broken, or what is escaped is not UTF-8. */
@@ -70,7 +85,7 @@ function decode(text: string): string | undefined {
 /** An error from before tRPC saw the request, in the shape that its client reads. */
 function sendError(response: ServerResponse, error: unknown, requestId: string): void {
   const problem = toProblem(error, requestId)
-  if (problem.status >= 500) log('error', 'request failed', { requestId, error })
+  if (problem.status >= 500) logFailure(requestId, error)
   const key = error instanceof TRPCError ? error.code : 'INTERNAL_SERVER_ERROR'
   const shape = {
     message: problem.detail,
@@ -78,6 +93,13 @@ function sendError(response: ServerResponse, error: unknown, requestId: string):
     data: { code: key, httpStatus: problem.status, problem },
   }
   const allow: Record<string, string> = problem.status === 405 ? { Allow: 'GET, POST' } : {}
-  response.writeHead(problem.status, { ...errorHeaders(problem.status), ...allow, 'Content-Type': 'application/json' })
-  response.end(JSON.stringify({ error: shape }))
+  const body = JSON.stringify({ error: shape })
+  response.writeHead(problem.status, {
+    ...commonHeaders(requestId),
+    ...errorHeaders(problem.status),
+    ...allow,
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
 }

@@ -1,6 +1,7 @@
-// When and from where each key was last used, and how often it was refused: collected in memory, written in batches.
+// When and from where each key was last used, what it called, how often it was refused: collected in memory, written in batches.
 import { sql } from 'drizzle-orm'
 import type { Database } from '#db/client.ts'
+import { pendingCounts, putBackCounts, takeCounts, writeCounts } from './call-counts.ts'
 import { log } from './log.ts'
 
 interface LastUse {
@@ -38,7 +39,7 @@ let writtenAt = Date.now()
 
 /** How much is collected and not written yet, and for how long, in milliseconds, at most. */
 export function usageState(): { pending: number; oldestMs: number } {
-  const pending = lastUses.size + refusals.size
+  const pending = lastUses.size + refusals.size + pendingCounts()
   return { pending, oldestMs: pending === 0 ? 0 : Date.now() - writtenAt }
 }
 
@@ -46,7 +47,8 @@ export function usageState(): { pending: number; oldestMs: number } {
 export async function flushUsage(database: Database): Promise<void> {
   const uses = [...lastUses].map(([id, use]) => ({ id, at: use.at.toISOString(), ip: use.ip, agent: use.userAgent }))
   const folds = [...refusals.values()].map((fold) => ({ tenant: fold.tenantId, fold: fold.foldKey, n: fold.occurrences }))
-  if (uses.length === 0 && folds.length === 0) {
+  const counts = takeCounts()
+  if (uses.length === 0 && folds.length === 0 && counts.size === 0) {
     writtenAt = Date.now()
     return
   }
@@ -67,9 +69,11 @@ export async function flushUsage(database: Database): Promise<void> {
           select tenant, fold, n from jsonb_to_recordset(${JSON.stringify(folds)}::text::jsonb) as f (tenant uuid, fold text, n int)
           on conflict (tenant_id, fold_key) do update set occurrences = audit_folds.occurrences + excluded.occurrences`)
       }
+      await writeCounts(tx, counts)
     })
     writtenAt = Date.now()
   } catch (error) {
+    putBackCounts(counts)
     for (const [id, use] of taken.uses) if (!lastUses.has(id)) lastUses.set(id, use)
     for (const [key, fold] of taken.folds) {
       const since = refusals.get(key)
@@ -81,12 +85,15 @@ export async function flushUsage(database: Database): Promise<void> {
 
 /** Flushes every two seconds until the returned function is called, which flushes once more. */
 export function startUsage(database: Database): () => Promise<void> {
-  const timer = setInterval(() => {
-    flushUsage(database).catch((error) => log('warn', 'usage is kept for the next flush', { error }))
+  let underWay = Promise.resolve()
+  const flush = setInterval(() => {
+    underWay = flushUsage(database).catch((error) => log('warn', 'usage is kept for the next flush', { error }))
   }, flushEveryMs)
-  timer.unref()
+  flush.unref()
   return async () => {
-    clearInterval(timer)
+    clearInterval(flush)
+    // A flush that fails now puts back what it took: only then is all of it here to write.
+    await underWay
     await flushUsage(database)
   }
 }

@@ -5,8 +5,18 @@ import { agents } from '#db/schema.ts'
 import { readEnv } from '#server/env.ts'
 import { loadSecret } from '#server/secret.ts'
 import { seal, unseal } from '#server/secret-box.ts'
-import { anAgent, type Input, rowsOf, unique } from './doors.ts'
-import { auditOf, countAudit, type RequestOptions, type SeededKey, seedAgent, seedKey, seedTenant, useServer } from './harness.ts'
+import { anAgent, forbiddenUrls, type Input, privateUrls, rowsOf, unique } from './doors.ts'
+import {
+  auditOf,
+  countAudit,
+  type RequestOptions,
+  type SeededKey,
+  seedAgent,
+  seedJudgeSetting,
+  seedKey,
+  seedTenant,
+  useServer,
+} from './harness.ts'
 
 const server = useServer()
 const house = { id: '', admin: {} as SeededKey }
@@ -21,6 +31,15 @@ async function ask(method: string, path = '', json?: unknown, options: RequestOp
   const body: Input & { items: Input[]; connector: Input; errors?: Input[] } = text === '' ? {} : JSON.parse(text)
   return { status: response.status, headers: response.headers, text, body }
 }
+const defaults = {
+  method: 'POST',
+  secretHeader: 'Authorization',
+  headers: {},
+  body: '{"message":"{{message}}","conversationId":"{{conversationId}}","history":"{{history}}"}',
+  replyPointer: '/reply',
+  timeoutSeconds: 30,
+}
+const anId = expect.stringMatching(/^[0-9a-f-]{36}$/)
 const create = (fields: Input = {}) => ask('POST', '', { ...anAgent(), ...fields })
 const rowOf = async (id: unknown) =>
   (
@@ -34,14 +53,22 @@ describe('an agent', () => {
   test('is made with all its fields: 201, its place, and the same when it is read', async () => {
     const name = unique('Agent')
     const connector = { type: 'http', url: 'https://agent.example.com/v1?x=1#y', secretHeader: 'X-Token' }
-    const fields = { name, description: 'Two lines\nand “quotes”', environment: 'staging', tags: ['a', 'b c'], isActive: false }
+    const { id: judgeSettingId } = await seedJudgeSetting(server, house.id)
+    const fields = {
+      name,
+      description: 'Two lines\nand “quotes”',
+      environment: 'staging',
+      tags: ['a', 'b c'],
+      isActive: false,
+      judgeSettingId,
+    }
     const made = await create({ ...fields, connector })
     expect(made.status).toBe(201)
     expect(made.headers.get('location')).toBe(`/api/agents/${made.body.id}`)
     expect(made.body).toEqual({
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      id: anId,
       ...fields,
-      connector: { ...connector, hasSecret: false },
+      connector: { ...defaults, ...connector, id: anId, hasSecret: false },
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: expect.stringMatching(/Z$/),
     })
@@ -52,7 +79,7 @@ describe('an agent', () => {
 
   test('is made of name, environment and connector alone; the rest takes its defaults', async () => {
     const { body } = await create()
-    expect(body).toMatchObject({ description: '', tags: [], isActive: true, connector: { secretHeader: 'Authorization' } })
+    expect(body).toMatchObject({ description: '', tags: [], isActive: true, judgeSettingId: null, connector: defaults })
   })
 
   test('is refused when a field is missing or not what it must be, and nothing is made', async () => {
@@ -91,7 +118,9 @@ describe('an agent', () => {
       [{ connector: { ...connector, secret: '' } }, 'connector.secret'],
       [{ connector: { ...connector, secret: 'a\r\nb' } }, 'connector.secret'],
       [{ connector: { ...connector, secret: 'x'.repeat(4001) } }, 'connector.secret'],
+      [{ connector: { ...connector, secret: 'Bearer 🔑' } }, 'connector.secret'],
       [{ connector: { ...connector, hasSecret: true } }, 'connector.hasSecret'],
+      [{ judgeSettingId: '' }, 'judgeSettingId'],
       [{ owner: 'me' }, 'owner'],
       [{ createdAt: '2020-01-01T00:00:00Z' }, 'createdAt'],
     ]
@@ -175,7 +204,8 @@ describe('a connector’s secret', () => {
     expect(made.body.connector).toEqual({
       type: 'http',
       url: 'https://a.example/',
-      secretHeader: 'Authorization',
+      ...defaults,
+      id: anId,
       hasSecret: true,
     })
     const { key } = house.admin
@@ -197,7 +227,7 @@ describe('a connector’s secret', () => {
   })
 
   test('is what unseal gives back with the server’s secret and the agent’s id, and with nothing else', async () => {
-    const secret = 'Bearer äöü 🔑'
+    const secret = 'Bearer äöü §'
     const { body } = await create({ connector: { type: 'http', url: 'https://a.example/', secret } })
     const other = await create({ connector: { type: 'http', url: 'https://a.example/', secret } })
     const key = await loadSecret(server.database, readEnv({}))
@@ -235,6 +265,170 @@ describe('a connector’s secret', () => {
     expect(await put({})).toEqual([true, 'second', undefined])
     expect(await put({ secret: null })).toEqual([false, null, true])
     expect(await put({})).toEqual([false, null, undefined])
+  })
+})
+
+describe('a connector', () => {
+  const url = 'https://a.example/v1'
+  const http = { type: 'http', url }
+  const openai = { type: 'openai', url, model: 'gpt' }
+
+  test('of every setting is stored and answered as it was given, http and openai', async () => {
+    const whole = {
+      ...{ type: 'http', method: 'PUT', url, secretHeader: 'X-Token', headers: { 'X-A': 'ä', accept: '*/*' } },
+      ...{ body: '{"q":["{{message}}",{"h":"{{history}}"}]}', replyPointer: '/a~1b/0', timeoutSeconds: 120 },
+    }
+    expect((await create({ connector: whole })).body.connector).toEqual({ ...whole, id: anId, hasSecret: false })
+    const model = { ...openai, systemPrompt: 'Be\nkind.', temperature: 0, maxTokens: 1, timeoutSeconds: 1 }
+    const made = await create({ connector: { ...model, secret: 'sk' } })
+    expect(made.body.connector).toEqual({ ...model, id: anId, hasSecret: true })
+    expect((await ask('GET', `/${made.body.id}`)).body).toEqual(made.body)
+    const { body } = await create({ connector: openai })
+    const absent = { systemPrompt: '', temperature: null, maxTokens: null, timeoutSeconds: 30 }
+    expect(body.connector).toEqual({ ...openai, ...absent, id: anId, hasSecret: false })
+    expect((await rowOf(body.id))?.connector).toEqual({ ...openai, systemPrompt: '', timeoutSeconds: 30 })
+  })
+
+  test('of a row from before there were settings reads with their defaults', async () => {
+    const { id, connectorId } = await seedAgent(server, house.id)
+    const { body } = await ask('GET', `/${id}`)
+    const row = { type: 'http', url: 'https://agent.example.com/', secretHeader: 'Authorization' }
+    expect(body.connector).toEqual({ ...defaults, ...row, id: connectorId, hasSecret: false })
+  })
+
+  test('that makes no sense is refused at the field that is wrong, in each operation that takes one', async () => {
+    const { id, connectorId } = await seedAgent(server, house.id)
+    const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
+    const many = Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`X-${i}`, '']))
+    const bad: [Input, string][] = [
+      [{ ...http, method: 'GET' }, 'method'],
+      [{ ...http, headers: many }, 'headers'],
+      [{ ...http, headers: { 'X Y': '' } }, 'headers.X Y'],
+      [{ ...http, headers: { 'X-Y': 'a\r\nHost: b' } }, 'headers.X-Y'],
+      [{ ...http, headers: { 'X-Y': '€' } }, 'headers.X-Y'],
+      [{ ...http, headers: { 'x-y': '', 'X-Y': '' } }, 'headers'],
+      [{ ...http, headers: { host: 'b.example' } }, 'headers'],
+      [{ ...http, headers: { 'Transfer-Encoding': 'chunked' } }, 'headers'],
+      [{ ...http, headers: { authorization: 'Bearer readable' } }, 'headers'],
+      [{ ...http, secretHeader: 'X-Key', headers: { 'x-key': 'readable' } }, 'headers'],
+      [{ ...http, body: '{"message": {{message}}}' }, 'body'],
+      [{ ...http, body: '' }, 'body'],
+      [{ ...http, body: '['.repeat(40) + ']'.repeat(40) }, 'body'],
+      [{ ...http, body: '{"__proto__":1}' }, 'body'],
+      [{ ...http, body: `"${'x'.repeat(8000)}"` }, 'body'],
+      [{ ...http, replyPointer: 'reply' }, 'replyPointer'],
+      [{ ...http, replyPointer: '/a~2' }, 'replyPointer'],
+      [{ ...http, timeoutSeconds: 0 }, 'timeoutSeconds'],
+      [{ ...http, timeoutSeconds: 121 }, 'timeoutSeconds'],
+      [{ ...http, model: 'gpt' }, 'model'],
+      [{ ...openai, model: '' }, 'model'],
+      [{ ...openai, model: undefined }, 'model'],
+      [{ ...openai, url: `${url}/chat/completions` }, 'url'],
+      [{ ...openai, url: `${url}?x=1` }, 'url'],
+      [{ ...openai, temperature: 2.1 }, 'temperature'],
+      [{ ...openai, maxTokens: 0 }, 'maxTokens'],
+      [{ ...openai, secretHeader: 'X-Key' }, 'secretHeader'],
+    ]
+    for (const [connector, path] of bad) {
+      for (const answer of [
+        await create({ connector }),
+        await ask('PUT', `/${id}`, { ...anAgent(), connector }),
+        await ask('PUT', `/${id}/connectors/${connectorId}`, { connector }),
+      ]) {
+        const paths = answer.body.errors?.map((error) => error.path)
+        expect([connector, answer.status, paths]).toEqual([connector, 400, [`connector.${path}`]])
+      }
+    }
+    expect([await rowsOf(server, house.id), await countAudit(server, house.id)]).toEqual(before)
+  })
+
+  test('may not lead to an address that mate may not call, in each operation that takes one', async () => {
+    const { id, connectorId } = await seedAgent(server, house.id)
+    const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
+    for (const address of [...privateUrls, ...forbiddenUrls]) {
+      for (const connector of [
+        { type: 'http', url: address },
+        { type: 'openai', url: address, model: 'm' },
+      ]) {
+        for (const answer of [
+          await create({ connector }),
+          await ask('PUT', `/${id}`, { ...anAgent(), connector }),
+          await ask('PUT', `/${id}/connectors/${connectorId}`, { connector }),
+        ]) {
+          const errors = [{ path: 'connector.url', message: 'The address is not one that mate may call.' }]
+          expect([address, answer.status, answer.body.errors]).toEqual([address, 400, errors])
+        }
+      }
+    }
+    expect([await rowsOf(server, house.id), await countAudit(server, house.id)]).toEqual(before)
+  })
+
+  test('is replaced by itself: nothing else of the agent changes, its id stays, and the log has the connector alone', async () => {
+    const made = await create({ tags: ['kept'], connector: { ...http, secret: 'first' } })
+    const path = `/${made.body.id}/connectors/${made.body.connector.id}`
+    const put = await ask('PUT', path, { connector: { ...openai, secret: 'second' } })
+    const after = { ...openai, systemPrompt: '', temperature: null, maxTokens: null, timeoutSeconds: 30 }
+    const connector = { ...after, id: made.body.connector.id, hasSecret: true }
+    expect(put.status).toBe(200)
+    expect(put.body).toEqual({ ...made.body, connector, updatedAt: expect.any(String) })
+    expect(put.body.updatedAt).not.toBe(made.body.updatedAt)
+    expect((await auditOf(server, house.id)).at(-1)).toMatchObject({
+      ...{ action: 'agent.connector_replaced', entityType: 'agent', entityId: made.body.id },
+      details: { before: { connector: made.body.connector }, after: { connector, isSecretReplaced: true } },
+    })
+    expect(JSON.stringify(await auditOf(server, house.id))).not.toMatch(/"(first|second)"/)
+    const key = await loadSecret(server.database, readEnv({}))
+    expect(unseal(key, String(made.body.id), (await rowOf(made.body.id))?.connectorSecret ?? new Uint8Array())).toBe('second')
+    const upper = `/${made.body.id}/connectors/${String(made.body.connector.id).toUpperCase()}`
+    expect((await ask('PUT', upper, { connector: openai })).body.connector).toEqual(connector)
+  })
+
+  test('of another agent, or of nobody, is 404, and nothing changes', async () => {
+    const one = await seedAgent(server, house.id)
+    const other = await seedAgent(server, house.id)
+    const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
+    for (const connectorId of [other.connectorId, crypto.randomUUID(), one.id]) {
+      const { status, body } = await ask('PUT', `/${one.id}/connectors/${connectorId}`, { connector: http })
+      expect([status, body.detail]).toEqual([404, 'This agent has no connector with this id.'])
+    }
+    expect([await rowsOf(server, house.id), await countAudit(server, house.id)]).toEqual(before)
+  })
+
+  test('keeps its secret only for the origin that it was given for: elsewhere it has to be given again, or removed', async () => {
+    const made = await create({ connector: { ...http, secret: 'first' } })
+    const path = `/${made.body.id}/connectors/${made.body.connector.id}`
+    const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
+    for (const elsewhere of ['https://evil.example/v1', 'http://a.example/v1', 'https://a.example:8443/v1']) {
+      for (const answer of [
+        await ask('PUT', path, { connector: { ...http, url: elsewhere } }),
+        await ask('PUT', `/${made.body.id}`, { ...anAgent(), connector: { ...openai, url: elsewhere } }),
+      ]) {
+        expect([answer.status, answer.body.errors?.map((error) => error.path)]).toEqual([400, ['connector.secret']])
+        expect(answer.text).not.toContain('first')
+      }
+    }
+    expect([await rowsOf(server, house.id), await countAudit(server, house.id)]).toEqual(before)
+    const moved = async (fields: Input) =>
+      (await ask('PUT', path, { connector: { ...http, ...fields } })).body.connector?.hasSecret
+    expect(await moved({ url: 'https://A.example:443/v2' })).toBe(true)
+    expect(await moved({ url: 'https://b.example/', secret: 'second' })).toBe(true)
+    expect(await moved({ url: 'https://c.example/', secret: null })).toBe(false)
+    expect(await moved({ url: 'https://d.example/' })).toBe(false)
+  })
+})
+
+describe('an agent’s judge setting', () => {
+  test('is one of its own tenant: an unknown or a foreign one is 400 at the field, and nothing is made', async () => {
+    const foreign = await seedJudgeSetting(server, (await seedTenant(server)).id)
+    const { id } = await seedAgent(server, house.id)
+    const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
+    for (const judgeSettingId of [foreign.id, crypto.randomUUID()]) {
+      for (const answer of [await create({ judgeSettingId }), await ask('PUT', `/${id}`, { ...anAgent(), judgeSettingId })]) {
+        const error = { path: 'judgeSettingId', message: 'There is no judge setting with this id.' }
+        expect([answer.status, answer.body.errors]).toEqual([400, [error]])
+      }
+    }
+    expect([await rowsOf(server, house.id), await countAudit(server, house.id)]).toEqual(before)
   })
 })
 

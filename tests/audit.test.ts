@@ -1,17 +1,25 @@
 // The audit log: every change has exactly one entry that says all of it, or did not happen.
 import { eq, sql } from 'drizzle-orm'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { auditLog } from '#db/schema.ts'
 import {
+  aCase,
+  aJudgeSetting,
   anAgent,
+  aSuite,
+  aTrustRule,
+  aWebhook,
   callRest,
   callTrpc,
   countRows,
+  entityTypeOf,
   type Input,
+  inTenant,
   mutations,
   openPageDoor,
   operations,
   rowsOf,
+  thaw,
   unique,
   validInput,
 } from './doors.ts'
@@ -37,6 +45,8 @@ beforeAll(async () => {
   page.call = await openPageDoor(server)
 })
 
+afterEach(() => thaw(server))
+
 const operation = (name: string) => {
   const found = operations.find((each) => each.name === name)
   if (!found) throw new Error(`there is no ${name}`)
@@ -55,7 +65,9 @@ describe('an entry', () => {
     const answer = await call(server, each, input, { key: house.admin.key, headers: { 'user-agent': userAgent } })
     expect(answer.problem).toEqual({})
     const entries = (await auditOf(server, house.id)).slice(audit)
-    const entityType = each.name.startsWith('agents.') ? 'agent' : 'api_key'
+    const [bulkId] = (input.ids ?? []) as string[]
+    const entityType = entityTypeOf(each)
+    const tenantId = entityType === 'tenant' ? house.id : undefined
     expect(entries).toEqual([
       {
         id: expect.any(Number),
@@ -67,8 +79,10 @@ describe('an entry', () => {
         actorRole: 'TenantAdmin',
         action: each.meta.audit,
         entityType,
-        entityId: input.id ?? answer.output.id,
-        entityName: expect.stringMatching(/^(Agent|Key|Viewer|Renamed) /),
+        entityId: input.id ?? bulkId ?? tenantId ?? answer.output.id ?? input.agentId,
+        entityName: expect.stringMatching(
+          /^(Agent|Suite|Case|Judge|Key|Rule|Viewer|Tester|Renamed|Tenant) |^https:|^api_key|@example\.com$/,
+        ),
         outcome: 'success',
         ip: '127.0.0.1',
         userAgent,
@@ -105,8 +119,9 @@ describe('an entry', () => {
     const fields = { ...anAgent(), description: 'old', tags: ['a'], environment: 'dev', connector }
     const made = await callRest(server, operation('agents.create'), fields, admin)
     const { id } = made.output
+    expect(made.output.connector).toMatchObject({ ...connector, secretHeader: 'Authorization', hasSecret: false })
     expect((await newest())?.details).toEqual({
-      after: { ...fields, isActive: true, connector: { ...connector, secretHeader: 'Authorization', hasSecret: false } },
+      after: { ...fields, isActive: true, judgeSettingId: null, connector: made.output.connector },
     })
     await callRest(server, operation('agents.update'), { ...fields, id, description: 'new', tags: ['a', 'b'] }, admin)
     expect((await newest())?.details).toEqual({
@@ -134,11 +149,29 @@ describe('an entry', () => {
     const { admin } = house
     const taken = await seedAgent(server, house.id)
     const before = [await rowsOf(server, house.id), await countAudit(server, house.id)]
-    for (const each of mutations) {
-      const input = { ...(each.meta.openapi.path.includes('{id}') ? { id: crypto.randomUUID() } : {}) }
-      const isFull = each.name === 'agents.update' ? anAgent() : each.name === 'apiKeys.update' ? { name: 'x' } : {}
-      const status = each.name.endsWith('.create') ? 400 : 404
-      expect([each.name, (await callRest(server, each, { ...input, ...isFull }, admin)).status]).toEqual([each.name, status])
+    for (const each of mutations.filter(({ name }) => !name.startsWith('auditLog.'))) {
+      const ids = [...each.meta.openapi.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, crypto.randomUUID()])
+      const input: Input = Object.fromEntries(ids)
+      const fields: Record<string, Input> = {
+        'agents.update': anAgent(),
+        'agents.replaceConnector': { connector: anAgent().connector },
+        'testSuites.update': aSuite(),
+        'testCases.create': aCase(),
+        'testCases.update': aCase(),
+        'judgeSettings.update': aJudgeSetting(),
+        'apiKeys.update': { name: 'x' },
+        'apiKeys.freeze': { reason: 1 },
+        'apiKeys.startShadow': { role: 'Viewer' },
+        'results.setHumanVerdict': { verdict: 'pass' },
+        'webhooks.update': aWebhook(),
+        'trustRules.update': aTrustRule(),
+        'users.update': { name: 'x' },
+      }
+      const status = ids.length > 0 ? 404 : 400
+      expect([each.name, (await callRest(server, each, { ...input, ...fields[each.name] }, admin)).status]).toEqual([
+        each.name,
+        status,
+      ])
     }
     const conflict = await callRest(server, operation('agents.create'), { ...anAgent(), name: taken.name }, admin)
     expect(conflict.status).toBe(409)
@@ -189,6 +222,7 @@ describe('the log, read', () => {
     actor: Input
     action: string
     entity: Input
+    hash: string
   }
   const read = async (query: Record<string, string>, key = shelf.admin.key) => {
     const response = await server.request(`/api/admin/audit-log?${new URLSearchParams(query)}`, { key })
@@ -220,7 +254,9 @@ describe('the log, read', () => {
     expect(refused).toMatchObject({ action: 'api_key.refused', outcome: 'refused', occurrences: 1, actor: { role: 'Viewer' } })
     expect(revoked).toEqual({
       id: rows.at(-2)?.id,
-      at: rows.at(-2)?.at.toISOString(),
+      tenantId: shelf.id,
+      seq: rows.length - 1,
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
       actor: { kind: 'key', id: shelf.ann.id, name: "Ann_O'Neil", role: 'TenantAdmin' },
       action: 'api_key.revoked',
       entity: { type: 'api_key', id: rows.at(-2)?.entityId, name: rows.at(-2)?.entityName },
@@ -230,12 +266,15 @@ describe('the log, read', () => {
       userAgent: rows.at(-2)?.userAgent,
       requestId: rows.at(-2)?.requestId,
       details: { before: { status: 'active' }, after: { status: 'revoked' }, reason: 'Seen in a public repository' },
+      prevHash: all[2]?.hash,
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
     })
+    expect(Date.parse(String(revoked?.at))).toBe(rows.at(-2)?.at.getTime())
   })
 
   test('is filtered by action, entity type and actor, alone and together', async () => {
     const actions = new Set(all.map(({ action }) => action))
-    expect(actions.size).toBe(mutations.length + 1)
+    expect(actions.size).toBe(new Set(mutations.map(({ meta }) => meta.audit)).size + 1)
     const types = new Set(all.map(({ entity }) => String(entity.type)))
     for (const action of [undefined, ...actions]) {
       for (const entityType of [undefined, ...types]) {
@@ -306,7 +345,7 @@ describe('the log, read', () => {
       const walked: number[] = []
       const wanted = await idsOf(filter)
       let cursor: string | null = ''
-      for (let pages = 0; cursor !== null && pages < 40; pages++) {
+      for (let pages = 0; cursor !== null && pages < 100; pages++) {
         const { body }: Awaited<ReturnType<typeof read>> = await read({ limit, ...filter, ...(cursor && { cursor }) })
         expect(body.items.length).toBeLessThanOrEqual(Number(limit))
         walked.push(...body.items.map(({ id }) => id))
@@ -411,7 +450,7 @@ describe('when the entry can’t be written', () => {
   })
 
   test('reading goes on', async () => {
-    for (const each of operations.filter(({ kind }) => kind === 'query')) {
+    for (const each of inTenant.filter(({ kind }) => kind === 'query')) {
       const input = await validInput(server, each, house.id)
       expect([each.name, (await callRest(server, each, input, house.admin)).status]).toEqual([each.name, 200])
     }

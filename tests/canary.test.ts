@@ -80,7 +80,7 @@ async function installFaults(opened: Database): Promise<void> {
       end if;
       return new;
     end $$`)
-  for (const table of ['tenants', 'users', 'sessions', 'agents', 'api_keys', 'audit_log']) {
+  for (const table of ['tenants', 'users', 'sessions', 'agents', 'judge_settings', 'api_keys', 'audit_log']) {
     await opened.db.execute(
       sql`create trigger force_500 before insert or update on ${sql.identifier(table)} for each row execute function force_500()`,
     )
@@ -156,12 +156,60 @@ async function makeKeys(server: ChildServer, cookie: string): Promise<string> {
   return key
 }
 
+/** A key where it does belong: in a leak's report, with and without an error. */
+async function reportLeaks(server: ChildServer, key: string): Promise<void> {
+  const made = await ask(server, 'REST, to report', '/api/admin/api-keys', {
+    method: 'POST',
+    key,
+    json: { name: 'to report', role: 'Viewer' },
+  })
+  const leaked: string = (await made.json()).key
+  canaries.leakedKey = { text: leaked, shownBy: ['REST, to report'] }
+  const report = (name: string, path: string, json: unknown, headers = {}) =>
+    ask(server, name, path, { method: 'POST', json, headers })
+  await report('report, 500', '/api/keys/report-leak', { key: leaked }, { 'user-agent': forced })
+  await report('report by tRPC, 500', '/trpc/apiKeys.reportLeak', { key: leaked }, { 'user-agent': forced })
+  for (const json of [{ key: [leaked] }, { key: `${leaked}\0` }, leaked, { key: leaked, and: leaked }]) {
+    await report('report, wrong', '/api/keys/report-leak', json)
+    await report('report by tRPC, wrong', '/trpc/apiKeys.reportLeak', json)
+  }
+  await report('report, cut', '/api/keys/report-leak', { key: leaked.slice(0, -1) })
+  await report('report', '/api/keys/report-leak', { key: leaked })
+  await report('report by tRPC', '/trpc/apiKeys.reportLeak', { key: leaked })
+}
+
+async function keepModelSecret(server: ChildServer, key: string): Promise<void> {
+  const secret = `canary-model-${randomBytes(9).toString('hex')}`
+  canaries.modelSecret = { text: secret, shownBy: [] }
+  const model = { url: 'https://models.example.com/v1', name: 'm', secret }
+  const judge = (fields = {}) => ({ name: 'Judge', provider: 'model', model, ...fields })
+  const post = (label: string, path: string, json: unknown) => ask(server, label, path, { method: 'POST', key, json })
+  const { id } = await (await post('judge', '/api/judgesettings', judge())).json()
+  await post('judge, name in use', '/api/judgesettings', judge())
+  await post('judge, 500', '/api/judgesettings', judge({ name: forced }))
+  await post('judge by tRPC, 500', '/trpc/judgeSettings.create', judge({ name: forced }))
+  await post(
+    'judge, wrong',
+    '/api/judgesettings',
+    judge({ provider: secret, criteria: [{ type: 'regex', pattern: `(${secret}` }] }),
+  )
+  await ask(server, 'judge, replaced', `/api/judgesettings/${id}`, { method: 'PUT', key, json: judge({ name: 'Judge 2' }) })
+  for (const path of ['/api/judgesettings', `/api/judgesettings/${id}`]) await ask(server, path, path, { key })
+}
+
 async function useEverything(server: ChildServer, cookie: string, key: string): Promise<void> {
   const secret = `canary-secret-${randomBytes(9).toString('hex')}`
   canaries.connectorSecret = { text: secret, shownBy: [] }
   const post = (name: string, path: string, json: unknown) => ask(server, name, path, { method: 'POST', key, json })
   const made = await post('agent', '/api/agents', agentWith('Agent', secret))
-  const { id } = await made.json()
+  const { id, connector } = await made.json()
+  const path = `/api/agents/${id}/connectors/${connector.id}`
+  const replace = (label: string, json: unknown) => ask(server, label, path, { method: 'PUT', key, json })
+  const kept = { type: 'openai', url: 'https://agent.example.com/v1', secret }
+  await replace('connector', { connector: { ...kept, model: 'm' } })
+  await replace('connector, 500', { connector: { ...kept, model: forced } })
+  await replace('connector, wrong', { connector: { ...kept, model: { secret }, temperature: secret } })
+  await replace('connector, elsewhere', { connector: { type: 'openai', url: 'https://evil.example/', model: 'm' } })
   await post('agent, name in use', '/api/agents', agentWith('Agent', secret))
   await post('agent, 500', '/api/agents', agentWith(forced, secret))
   await post('agent by tRPC, 500', '/trpc/agents.create', agentWith(forced, secret))
@@ -171,6 +219,7 @@ async function useEverything(server: ChildServer, cookie: string, key: string): 
   await ask(server, 'agent, replaced', `/api/agents/${id}`, { method: 'PUT', key, json: agentWith('Agent 2', secret) })
   await ask(server, 'agent, replaced, 500', `/api/agents/${id}`, { method: 'PUT', key, json: agentWith(forced, secret) })
   await ask(server, 'agents', '/api/agents', { key })
+  await keepModelSecret(server, key)
   await ask(server, 'agent, got', `/api/agents/${id}`, { key })
 
   for (const [label, headers] of [
@@ -263,6 +312,7 @@ beforeAll(async () => {
   const cookie = await signIn(server)
   const key = await makeKeys(server, cookie)
   await useEverything(server, cookie, key)
+  await reportLeaks(server, key)
   await putIntoAddresses(server, cookie, key)
   const { DATABASE_URL } = place.settings
   if (DATABASE_URL) await withoutDatabase(server, DATABASE_URL, () => pushThroughNoDatabase(server, cookie, key))
@@ -278,7 +328,18 @@ afterAll(() => {
   answers.length = 0
 })
 
-const names = ['setupToken', 'password', 'firstSession', 'session', 'pageKey', 'restKey', 'trpcKey', 'connectorSecret']
+const names = [
+  'setupToken',
+  'password',
+  'firstSession',
+  'session',
+  'pageKey',
+  'restKey',
+  'trpcKey',
+  'leakedKey',
+  'connectorSecret',
+  'modelSecret',
+]
 const keys = ['pageKey', 'restKey', 'trpcKey']
 
 const textOf = (name: string) => {
@@ -289,12 +350,40 @@ const textOf = (name: string) => {
 
 test('the errors were real: 500 where the database refused the row, 503 where it was gone, and each is in the log', () => {
   const statusesOf = (part: string) => answers.filter(({ label }) => label.includes(part)).map(({ status }) => status)
-  expect(statusesOf('500')).toHaveLength(8)
+  expect(statusesOf('500')).toHaveLength(13)
   expect(new Set(statusesOf('500'))).toEqual(new Set([500]))
   expect(new Set(statusesOf('no database'))).toEqual(new Set(isPostgres ? [503] : []))
   const errors = log.split('\n').filter((line) => line.includes('"level":"error"'))
   expect(errors.length).toBeGreaterThanOrEqual(statusesOf('500').length + statusesOf('no database').length)
   expect(log).toContain('forced')
+})
+
+test('each line of the log is one JSON object; each 5xx has an error there, with its request id, and its operation if it had one', () => {
+  const entries = log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  for (const entry of entries) {
+    expect(entry).toMatchObject({ level: expect.stringMatching(/^(info|warn|error)$/), message: expect.any(String) })
+    expect(new Date(String(entry.time)).toISOString()).toBe(entry.time)
+  }
+  const failed = answers.filter(({ status }) => status >= 500)
+  expect(failed.length).toBeGreaterThanOrEqual(8)
+  const operationOf = (answer: Answer) => {
+    const requestId = /x-request-id: (\S+)/.exec(answer.text)?.[1]
+    const found = entries.filter((entry) => entry.requestId === requestId && entry.level === 'error')
+    expect(found, answer.label).not.toEqual([])
+    return found[0]?.operation
+  }
+  const operations = Object.fromEntries(failed.map((answer) => [answer.label, operationOf(answer)]))
+  expect(operations).toMatchObject({
+    'set-up form, 500': 'set up',
+    'sign-in, 500': 'sign in',
+    'page, 500': 'apiKeys.create',
+    'REST, 500': 'apiKeys.create',
+    'agent by tRPC, 500': 'agents.create',
+    ...(isPostgres ? { 'no database, REST': 'me.get', 'no database, set-up': 'set up' } : {}),
+  })
 })
 
 describe.each(names)('%s', (name) => {
@@ -335,7 +424,7 @@ test('the search would have found them: keys in the answers that make them, thei
 test('no SQL, no stack, no parameter and nothing of the database’s own words leaves with any answer', () => {
   for (const { label, text } of answers) {
     const found =
-      /Failed query|insert into|select "|params:|\$1|plpgsql|force_500|"forced"|node_modules|PostgresError|55000/.exec(text)
+      /Failed query|insert into|select "|params:|\$1|plpgsql|force_500|"forced"|node_modules|PostgresError|\b55000\b/.exec(text)
     expect(`${label}: ${found?.[0]}`).toBe(`${label}: undefined`)
   }
 })

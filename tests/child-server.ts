@@ -93,12 +93,13 @@ export async function asSuperuser<T>(work: (sql: postgres.Sql) => Promise<T>): P
 /** The environment without anything that would configure mate, and `settings`. */
 export function environment(settings: Settings): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(MATE_|DATABASE_URL$|PUBLIC_URL$|PORT$|HOST$|NODE_ENV$|VITEST|npm_)/.test(name),
+    ([name]) => !/^(MATE_|OTEL_|DATABASE_URL$|PUBLIC_URL$|PORT$|HOST$|NODE_ENV$|VITEST|npm_)/.test(name),
   )
   return { ...Object.fromEntries(kept), ...settings }
 }
 
-export function runProcess(command: string, args: string[], settings: Settings, stdin?: string): Child {
+/** @param stdin what it is given to read; null leaves that open. */
+export function runProcess(command: string, args: string[], settings: Settings, stdin?: string | null): Child {
   const child = spawn(command, args, { env: environment(settings), stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -108,7 +109,7 @@ export function runProcess(command: string, args: string[], settings: Settings, 
     output.stderr += text
   })
   child.stdin.on('error', () => {}) // it may end without having read
-  child.stdin.end(stdin)
+  if (stdin !== null) child.stdin.end(stdin)
   const exited = new Promise<Exit>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => {
@@ -150,10 +151,10 @@ function addressOf({ process: child, output, exited }: Child): Promise<string> {
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
-/** @throws Error when it does not hold within 20 seconds. */
-export async function waitUntil(holds: () => Promise<boolean>): Promise<void> {
+/** @throws Error when it does not hold in time. */
+export async function waitUntil(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
   for (const from = Date.now(); !(await holds()); await sleep(50)) {
-    if (Date.now() - from > 20_000) throw new Error(`this did not come true: ${holds}`)
+    if (Date.now() - from > withinMs) throw new Error(`this did not come true: ${holds}`)
   }
 }
 

@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib'
 import { build, type Rolldown } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createMateClient, problemOf } from '#client/index.ts'
+import { generateApiKey } from '#server/api-key.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { seedKey, seedTenant, useServer } from './harness.ts'
 
@@ -27,6 +28,9 @@ const sources = {
     import type { MateClient, Problem, RouterInputs, RouterOutputs } from 'mate/client'
 
     type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+    type People = 'users' | 'invitations'
+    type Access = 'identityProviders' | 'signInPolicy' | 'tokens' | 'trustRules'
+    type Tests = 'testSuites' | 'testCases' | 'judgeSettings' | 'metrics' | 'runs' | 'results'
     type Role = 'Viewer' | 'Tester' | 'TenantAdmin' | 'SuperAdmin'
     declare const process: { env: Record<string, string | undefined> }
 
@@ -48,8 +52,8 @@ const sources = {
     export const isExact: [
       Same<RouterInputs['apiKeys']['create']['role'], Role>,
       Same<RouterOutputs['me']['get']['role'], Role>,
-      Same<RouterOutputs['apiKeys']['list']['items'][number]['status'], 'active' | 'expired' | 'revoked'>,
-      Same<Extract<keyof MateClient, string>, 'me' | 'agents' | 'apiKeys' | 'auditLog'>,
+      Same<RouterOutputs['apiKeys']['list']['items'][number]['status'], 'active' | 'expired' | 'revoked' | 'rotated'>,
+      Same<Extract<keyof MateClient, string>, 'me' | 'agents' | Tests | 'apiKeys' | 'roles' | 'tenants' | 'auditLog' | 'notices' | 'webhooks' | People | Access>,
       Same<Problem['status'], number>,
     ] = [true, true, true, true, true]
   `,
@@ -124,7 +128,7 @@ beforeAll(async () => {
     JSON.stringify({ name: 'outside', private: true, type: 'module', devDependencies }),
   )
   for (const [name, options] of Object.entries(configs)) writeConfig(name, options, ['right.ts', 'wrong.ts'])
-  await run('npm', ['pack', '--pack-destination', folder])
+  await run('npm', ['run', '-s', 'package', '--', '--pack-destination', folder])
   const tarball = join(folder, `${manifest.name}-${manifest.version}.tgz`)
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: outside })
 }, 300_000)
@@ -165,17 +169,50 @@ describe('the installed package', () => {
     expect(found.sort()).toEqual(['@trpc/client', '@trpc/server', 'mate', 'typescript'])
   })
 
-  test('holds the client and the declarations that it reaches, and no source', () => {
+  test('holds the client, the declarations that it reaches, the command, and no source', () => {
     const files = readdirSync(join(outside, 'node_modules/mate'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(join(outside, 'node_modules/mate/').length))
     const scripts = files.filter((path) => !path.endsWith('.d.ts'))
-    expect(scripts.filter((path) => path !== 'README.md').sort()).toEqual(['dist/client/index.js', 'package.json'])
+    expect(scripts.sort()).toEqual(['README.md', 'cli/mate.js', 'client/index.js', 'package.json'])
     const texts = files
       .filter((path) => path.endsWith('.d.ts'))
       .map((path) => readFileSync(join(outside, 'node_modules/mate', path), 'utf8'))
     expect(texts.join('\n')).not.toMatch(/['"](zod|drizzle|#|node:|better-auth)/)
   })
+})
+
+describe('the installed command', () => {
+  const mate = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+    run('npx', ['--no', 'mate', ...args], { cwd: outside, env: { ...process.env, ...env } }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+    )
+
+  test('asks the server that it is pointed to, with the key of the environment', async () => {
+    const tenant = await seedTenant(server)
+    const { key } = await seedKey(server, tenant.id, 'Tester')
+    const env = { MATE_URL: server.url, MATE_API_KEY: key }
+    expect(await mate(['run', '--suite', 'Smoke', '--agent', 'a'], env)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'There is no suite “Smoke”. There is no suite at all.\n',
+    })
+  })
+
+  test('brings scan and audit as well, and says what it has', async () => {
+    const { key } = generateApiKey()
+    writeFileSync(join(outside, 'leak.env'), `KEY=${key}\n`)
+    expect(await mate(['scan', 'leak.env'])).toMatchObject({ code: 1, stderr: '1 files, 1 keys\n' })
+    expect(await mate(['audit', 'verify', 'nowhere.ndjson'])).toMatchObject({ code: 2, stdout: '' })
+    expect(await mate(['help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('npx mate run') })
+    expect(await mate(['create-key'])).toMatchObject({ code: 2, stderr: expect.stringContaining('no command “create-key”') })
+  })
+})
+
+test('npm pack in the checkout says how the package is made, and makes none', async () => {
+  const failure = await run('npm', ['pack', '--pack-destination', folder]).catch((error) => error)
+  expect(failure.stderr).toContain('npm run package')
 })
 
 describe.each(Object.keys(configs))('under tsc --noEmit with %s resolution, strict and without skipLibCheck', (resolution) => {
@@ -204,10 +241,44 @@ test('an editor completes the resources, operations, roles and fields', async ()
     '(await mate.me.get.query({})).¦;',
   ].join('\n')
   const [resources, operations, roles, fields] = await complete('completion.ts', text)
-  expect(resources).toEqual(['agents', 'apiKeys', 'auditLog', 'me'])
-  expect(operations).toEqual(['create', 'delete', 'get', 'list', 'revoke', 'update'])
+  expect(resources).toEqual([
+    ...['agents', 'apiKeys', 'auditLog', 'identityProviders', 'invitations', 'judgeSettings', 'me', 'metrics', 'notices'],
+    ...['results', 'roles', 'runs', 'signInPolicy', 'tenants', 'testCases', 'testSuites', 'tokens', 'trustRules', 'users'],
+    'webhooks',
+  ])
+  expect(operations).toEqual([
+    'applyShadow',
+    'bulkRevoke',
+    'create',
+    'delete',
+    'dropShadow',
+    'freeze',
+    'get',
+    'getFreeze',
+    'getUsage',
+    'list',
+    'listPermissions',
+    'reportLeak',
+    'revoke',
+    'rotate',
+    'startShadow',
+    'unfreeze',
+    'update',
+  ])
   expect(roles).toEqual(['SuperAdmin', 'TenantAdmin', 'Tester', 'Viewer'])
-  expect(fields).toEqual(['expiresAt', 'id', 'kind', 'name', 'operations', 'role', 'tenant'])
+  expect(fields).toEqual([
+    'allowedIps',
+    'expiresAt',
+    'id',
+    'kind',
+    'name',
+    'operations',
+    'requestsPerMinute',
+    'role',
+    'rotatesOutAt',
+    'scopes',
+    'tenant',
+  ])
 })
 
 test('a bundle of the client is small and holds nothing of the server', async () => {
@@ -238,11 +309,9 @@ test('a bundle of the client is small and holds nothing of the server', async ()
     'entry.ts',
     'node_modules/@trpc/client',
     'node_modules/@trpc/server', // what tRPC’s client and server share; next: none of it is a server
-    'node_modules/mate/dist',
+    'node_modules/mate/client',
   ])
-  expect(modules.filter((id) => id.includes('node_modules/mate/'))).toEqual([
-    join(outside, 'node_modules/mate/dist/client/index.js'),
-  ])
+  expect(modules.filter((id) => id.includes('node_modules/mate/'))).toEqual([join(outside, 'node_modules/mate/client/index.js')])
   const code = chunks.map((chunk) => chunk.code).join('\n')
   expect(code).not.toMatch(/node:|initTRPC|createCaller|drizzle|TenantAdmin|zod/i)
   // Measured: 20.5 kB minified, 7.0 kB with gzip; nearly all of it is tRPC’s client.

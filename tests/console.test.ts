@@ -175,6 +175,15 @@ describe('what is not understood changes nothing, exits with another code than 0
     expect(result.stderr).not.toContain('short\n')
   })
 
+  test.each([
+    ['that everybody knows', '1q2w3e4r5t6y', 'everybody knows'],
+    ['with the e-mail address in it', 'my eve@example.com', 'your e-mail address'],
+  ])('a password %s, from standard input', slow, async (_, given, message) => {
+    const result = await mate(place, ['create-admin', '--email', 'eve@example.com', '--password-stdin'], `${given}\n`)
+    expect(result).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) })
+    expect(result.stderr).not.toContain(given)
+  })
+
   test('a key without end where MATE_MAX_KEY_DAYS says that keys end', slow, async () => {
     const limited = { settings: { ...place.settings, MATE_MAX_KEY_DAYS: '30' } }
     const result = await mate(limited, ['create-key', '--role', 'Viewer', '--name', 'endless'])

@@ -151,22 +151,27 @@ describe.each(doors)('by %s', (door, path) => {
     const count = () => spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0)
     try {
       const { key: unknown } = generateApiKey()
-      for (const bad of [
-        `${unknown}0`,
-        unknown.slice(0, -1),
-        unknown.toUpperCase(),
-        'x',
-        "' or 1=1 --",
-        `${unknown},${unknown}`,
-      ]) {
-        expect(isWellFormedApiKey(bad)).toBe(false)
-        expect((await server.request(path, { key: bad })).status).toBe(401)
-        const response = await server.request('/api/agents', { method: 'POST', key: bad, json: { name: 'x' } })
-        expect(response.status).toBe(401)
+      // Again when the server's own work, such as a checkpoint, fell into it: each query of a key would be in every try.
+      for (let tries = 0; tries === 0 || (count() > 0 && tries < 5); tries++) {
+        for (const spy of spies) spy.mockClear()
+        for (const bad of [
+          `${unknown}0`,
+          unknown.slice(0, -1),
+          unknown.toUpperCase(),
+          'x',
+          "' or 1=1 --",
+          `${unknown},${unknown}`,
+        ]) {
+          expect(isWellFormedApiKey(bad)).toBe(false)
+          expect((await server.request(path, { key: bad })).status).toBe(401)
+          const response = await server.request('/api/agents', { method: 'POST', key: bad, json: { name: 'x' } })
+          expect(response.status).toBe(401)
+        }
+        expect((await server.request(path)).status).toBe(401)
+        expect((await server.request(path, { key: unknown, headers: { authorization: 'ApiKey x' } })).status).toBe(400)
       }
-      expect((await server.request(path)).status).toBe(401)
-      expect((await server.request(path, { key: unknown, headers: { authorization: 'ApiKey x' } })).status).toBe(400)
       expect(count()).toBe(0)
+      for (const spy of spies) spy.mockClear()
       expect((await server.request(path, { key: unknown })).status).toBe(401)
       expect(count()).toBeGreaterThan(0)
     } finally {
@@ -226,9 +231,13 @@ describe.each(doors)('by %s', (door, path) => {
     expect(entries).toEqual([
       {
         id: expect.any(Number),
+        tenantId: house.id,
+        seq: audit + 1,
+        prevHash: expect.any(String),
+        hash: expect.any(String),
         at: expect.any(String),
         actor: { kind: 'key', id: known.id, name: known.name, role: 'Viewer' },
-        action: 'api_key.refused',
+        action: 'api_key.tripwire',
         entity: { type: 'api_key', id: known.id, name: known.name },
         outcome: 'refused',
         occurrences: 5,

@@ -1,9 +1,26 @@
 // Calls an operation through each door, and knows for every operation an input that succeeds. Shared by the generated tests.
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
-import { eq, sql } from 'drizzle-orm'
+import { eq, getTableColumns, sql } from 'drizzle-orm'
 import { pageContext } from '#app/context.ts'
-import { agents, apiKeys, tenants } from '#db/schema.ts'
+import {
+  agents,
+  apiKeys,
+  identityProviders,
+  invitations,
+  judgeSettings,
+  notices,
+  results,
+  runs,
+  tenants,
+  testCases,
+  testSuites,
+  trustRules,
+  users,
+  webhookDeliveries,
+  webhooks,
+} from '#db/schema.ts'
+import { loadAuditSigner } from '#server/audit-signer.ts'
 import { createAuth } from '#server/auth.ts'
 import { readEnv } from '#server/env.ts'
 import { listOperations, type Operation } from '#server/operations.ts'
@@ -12,7 +29,24 @@ import type { Problem } from '#server/problem.ts'
 import '#server/routers/index.ts'
 import { useRuntime } from '#server/runtime.ts'
 import { loadSecret } from '#server/secret.ts'
-import { type RequestOptions, seedAgent, seedKey, type TestServer } from './harness.ts'
+import {
+  type RequestOptions,
+  seedAgent,
+  seedCase,
+  seedDelivery,
+  seedIdentityProvider,
+  seedInvitation,
+  seedJudgeSetting,
+  seedKey,
+  seedNotice,
+  seedPerson,
+  seedSuite,
+  seedTenant,
+  seedTrustRule,
+  seedWebhook,
+  type TestServer,
+} from './harness.ts'
+import { seedRun, seedSuite as seedSuiteWithCases } from './run-seeds.ts'
 
 export type Input = Record<string, unknown>
 
@@ -28,9 +62,33 @@ export interface Answer {
 
 type Options = Pick<RequestOptions, 'key' | 'headers'>
 
-export const operations = listOperations()
-export const mutations = operations.filter(({ kind }) => kind === 'mutation')
-export const withPathId = operations.filter(({ meta }) => meta.openapi.path.includes('{id}'))
+/** What needs a credential; what needs none is in tests/leaks.test.ts and tests/token-exchange.test.ts. */
+export const operations = listOperations().filter(({ meta }) => meta.role !== 'Public')
+/** But apiKeys.unfreeze: no key of a tenant can call it when there is something to do. tests/freeze.test.ts has it. */
+export const isEffective = ({ name, kind }: Operation) => kind === 'mutation' && name !== 'apiKeys.unfreeze'
+/** An export adds a checkpoint, as every minute does, and a test of a connection a message; factors are in tables of people: no row of the tenant's own. */
+export const isOnlyAudited = ({ name }: Operation) =>
+  ['auditLog.export', 'agents.testConnection', 'identityProviders.test', 'users.resetSecondFactor'].includes(name)
+/** What a SuperAdmin does to whole tenants, or the deployment. tests/tenants.test.ts and identity-providers.test.ts have it. */
+export const isOfTenants = ({ meta }: Operation) => meta.role === 'SuperAdmin'
+export const inTenant = operations.filter((operation) => !isOfTenants(operation))
+export const mutations = inTenant.filter(isEffective)
+/** The name of the id that an operation is about: `id`, or that of what holds it, as `suiteId`. */
+export const pathIdOf = ({ meta }: Operation): string | undefined => /\{(\w+)\}/.exec(meta.openapi.path)?.[1]
+export const withPathId = inTenant.filter((operation) => pathIdOf(operation) !== undefined)
+
+/** `api_key` of `apiKeys.revoke`, as the audit log names it. */
+export const entityTypeOf = ({ name }: Operation): string => {
+  if (name === 'apiKeys.freeze') return 'tenant'
+  const types = {
+    ...{ agents: 'agent', testSuites: 'test_suite', testCases: 'test_case', judgeSettings: 'judge_setting' },
+    ...{ apiKeys: 'api_key', auditLog: 'tenant', notices: 'notice', webhooks: 'webhook', runs: 'run', results: 'result' },
+    ...{ trustRules: 'trust_rule' },
+    ...{ users: 'user', invitations: 'invitation' },
+    ...{ identityProviders: 'identity_provider', signInPolicy: 'tenant' },
+  }
+  return Object.entries(types).find(([resource]) => name.startsWith(`${resource}.`))?.[1] ?? ''
+}
 
 /** A name that nothing else in the database has. */
 export const unique = (what: string) => `${what} ${randomBytes(5).toString('hex')}`
@@ -41,14 +99,101 @@ export const anAgent = (): Input => ({
   connector: { type: 'http', url: 'https://agent.example.com/' },
 })
 
+/** Called only with MATE_ALLOW_PRIVATE_AGENTS. */
+export const privateUrls = ['http://127.0.0.1:8080/', 'http://[::1]/', 'http://10.0.0.1/', 'http://[fd00::1]/', 'http://0x7f.1/']
+/** Never called. */
+export const forbiddenUrls = ['http://169.254.169.254/latest/', 'http://[fd00:ec2::254]/', 'http://0.0.0.0/']
+
+export const aSuite = (): Input => ({ name: unique('Suite') })
+export const aCase = (): Input => ({ name: unique('Case'), userInput: ['Hello'] })
+export const aJudgeSetting = (): Input => ({
+  name: unique('Judge'),
+  provider: 'rubrics',
+  criteria: [{ name: 'Greets', type: 'contains', pattern: 'hello' }],
+})
+
+/** Fields of a key that has a lower role on trial. */
+export const aShadow = () => ({
+  shadowRole: 'Viewer' as const,
+  shadowSince: new Date(Date.now() - 1_000),
+  shadowUntil: new Date(Date.now() + 86_400_000),
+})
+
 type MakeInput = (server: TestServer, tenantId: string) => Promise<Input>
 
 const onKey =
   (more: () => Input = () => ({})): MakeInput =>
   async (server, tenantId) => ({ id: (await seedKey(server, tenantId, 'Viewer')).id, ...more() })
+const onShadow =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedKey(server, tenantId, 'Tester', aShadow())).id, ...more() })
 const onAgent =
   (more: () => Input = () => ({})): MakeInput =>
   async (server, tenantId) => ({ id: (await seedAgent(server, tenantId)).id, ...more() })
+
+const onSuite =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedSuite(server, tenantId)).id, ...more() })
+const inSuite =
+  (more: () => Input): MakeInput =>
+  async (server, tenantId) => ({ suiteId: (await seedSuite(server, tenantId)).id, ...more() })
+const onCase =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedCase(server, tenantId)).id, ...more() })
+const onJudgeSetting =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedJudgeSetting(server, tenantId)).id, ...more() })
+
+export const aWebhook = (): Input => ({ url: `https://hooks.example.invalid/${randomBytes(4).toString('hex')}`, events: ['*'] })
+
+export const aTrustRule = (): Input => ({
+  name: unique('Rule'),
+  issuer: 'https://token.actions.githubusercontent.com',
+  audience: 'https://mate.example.com',
+  conditions: { repository: ['acme/app'], ref: ['refs/heads/main'] },
+  role: 'Viewer',
+})
+
+const onTrustRule =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedTrustRule(server, tenantId)).id, ...more() })
+
+const onWebhook =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedWebhook(server, tenantId)).id, ...more() })
+
+const onPerson =
+  (more: () => Input = () => ({}), fields: Parameters<typeof seedPerson>[3] = {}): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedPerson(server, tenantId, 'Viewer', fields)).id, ...more() })
+
+export const aProvider = (): Input => ({
+  name: unique('Provider'),
+  clientId: 'mate',
+  tenantClaim: 'tid',
+  clientSecret: 'a client’s secret',
+})
+
+const onProvider =
+  (more: () => Input = () => ({})): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedIdentityProvider(server, tenantId)).id, ...more() })
+
+const onRun =
+  (fields: Parameters<typeof seedRun>[2] = {}, more: Input = {}): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedRun(server, tenantId, fields)).id, ...more })
+const onResult =
+  (more: Input = {}): MakeInput =>
+  async (server, tenantId) => ({ id: (await seedRun(server, tenantId)).resultId, ...more })
+
+const onTenant =
+  (more: () => Input = () => ({}), isActive = true): MakeInput =>
+  async (server) => {
+    const { id } = await seedTenant(server, { isActive })
+    return { id, ...more() }
+  }
+
+/** Whose rows and whose log an operation is about: the caller's tenant, but for what is done to tenants. */
+export const subjectOf = (operation: Operation, input: Input, output: Input, tenantId: string): string =>
+  operation.name.startsWith('tenants.') && isOfTenants(operation) ? String(input.id ?? output.id ?? tenantId) : tenantId
 
 /** For every operation an input that succeeds, on rows of the tenant that it seeds. */
 export const validInputs: Record<string, MakeInput> = {
@@ -57,32 +202,149 @@ export const validInputs: Record<string, MakeInput> = {
   'agents.get': onAgent(),
   'agents.create': async () => anAgent(),
   'agents.update': onAgent(anAgent),
+  'agents.replaceConnector': async (server, tenantId) => {
+    const { id, connectorId } = await seedAgent(server, tenantId)
+    return { id, connectorId, connector: { type: 'http', url: 'https://agent.example.com/v2' } }
+  },
   'agents.delete': onAgent(),
+  'testSuites.list': async () => ({ limit: 5 }),
+  'testSuites.get': onSuite(),
+  'testSuites.create': async () => aSuite(),
+  'testSuites.update': onSuite(aSuite),
+  'testSuites.delete': onSuite(),
+  'testCases.list': inSuite(() => ({ limit: 5 })),
+  'testCases.get': onCase(),
+  'testCases.create': inSuite(aCase),
+  'testCases.update': onCase(aCase),
+  'testCases.delete': onCase(),
+  'judgeSettings.list': async () => ({ limit: 5 }),
+  'judgeSettings.get': onJudgeSetting(),
+  'judgeSettings.create': async () => aJudgeSetting(),
+  'judgeSettings.update': onJudgeSetting(aJudgeSetting),
+  'judgeSettings.delete': onJudgeSetting(),
+  'metrics.getSummary': async () => ({ days: 7 }),
+  // Of an agent at an address that is refused where it stands: nothing is sent, which is an answer too.
+  'agents.testConnection': async (server, tenantId) => ({
+    agentId: (await seedAgent(server, tenantId, 'http://169.254.1.1/')).id,
+  }),
   'apiKeys.list': async () => ({ limit: 5, status: 'active' }),
   'apiKeys.get': onKey(),
   'apiKeys.create': async () => ({ name: unique('Key'), role: 'Viewer' }),
   'apiKeys.update': onKey(() => ({ name: unique('Renamed') })),
   'apiKeys.revoke': onKey(() => ({ reason: 'rotated' })),
   'apiKeys.delete': onKey(),
+  'apiKeys.rotate': onKey(() => ({ overlapHours: 24 })),
+  'apiKeys.getFreeze': async () => ({}),
+  'apiKeys.freeze': async () => ({ reason: 'a drill' }),
+  // Of keys that are not frozen, since no key of a tenant can unfreeze it: in order, and nothing to do.
+  'apiKeys.unfreeze': async () => ({ reason: 'the end of a drill' }),
+  'apiKeys.bulkRevoke': async (server, tenantId) => {
+    const { id } = await seedKey(server, tenantId, 'Viewer')
+    return { ids: [id], digest: createHash('sha256').update(id).digest('base64url') }
+  },
+  'apiKeys.getUsage': onKey(() => ({ days: 5 })),
+  'apiKeys.listPermissions': onKey(),
+  'apiKeys.startShadow': onShadow(() => ({ role: 'Viewer', days: 3 })),
+  'apiKeys.dropShadow': onShadow(),
+  'apiKeys.applyShadow': onShadow(),
+  'roles.list': async () => ({}),
+  'tenants.getCurrent': async () => ({}),
+  'tenants.list': async () => ({ limit: 5 }),
+  'tenants.get': onTenant(),
+  'tenants.create': async () => ({ name: unique('Tenant'), maxAgents: 5 }),
+  'tenants.update': onTenant(() => ({ maxUsers: 5, maxRunsPerMonth: null })),
+  'tenants.deactivate': onTenant(() => ({ reason: 'unpaid' })),
+  'tenants.reactivate': onTenant(() => ({ reason: 'paid' }), false),
+  'runs.list': async () => ({ limit: 5 }),
+  'runs.get': onRun({}, { wait: 1 }),
+  'runs.create': async (server, tenantId) => ({
+    suiteId: (await seedSuiteWithCases(server, tenantId, 2)).id,
+    agentId: (await seedAgent(server, tenantId)).id,
+  }),
+  'runs.cancel': onRun({ status: 'pending', passed: 0, startedAt: null, completedAt: null }),
+  'runs.delete': onRun(),
+  'results.list': onRun({}, { limit: 5 }),
+  'results.get': onResult(),
+  'results.getTranscript': onResult(),
+  'results.setHumanVerdict': onResult({ verdict: 'fail', note: 'It was rude.' }),
   'auditLog.list': async () => ({ limit: 5 }),
+  'auditLog.getChain': async () => ({}),
+  'auditLog.setRetention': async () => ({ retentionDays: 30 + Math.floor(Math.random() * 30_000) }),
+  'auditLog.export': async () => ({ format: 'ndjson' }),
+  'notices.list': async () => ({ limit: 5 }),
+  'notices.dismiss': async (server, tenantId) => ({ id: await seedNotice(server, tenantId) }),
+  'webhooks.list': async () => ({ limit: 5 }),
+  'webhooks.get': onWebhook(),
+  'webhooks.create': async () => aWebhook(),
+  'webhooks.update': onWebhook(aWebhook),
+  'webhooks.delete': onWebhook(),
+  'webhooks.rotate': onWebhook(),
+  'webhooks.test': onWebhook(),
+  'webhooks.listDeliveries': onWebhook(() => ({ limit: 5 })),
+  'webhooks.redeliver': async (server, tenantId) => {
+    // Inactive: so that no attempt is made meanwhile.
+    const { id } = await seedWebhook(server, tenantId, { isActive: false })
+    return { id, deliveryId: await seedDelivery(server, tenantId, id) }
+  },
+  'users.list': async () => ({ limit: 5 }),
+  'users.get': onPerson(),
+  'users.listKeys': onPerson(),
+  'users.update': onPerson(() => ({ name: unique('Renamed') })),
+  'users.deactivate': onPerson(() => ({ reason: 'left' })),
+  'users.reactivate': onPerson(undefined, { isActive: false }),
+  'users.resetSecondFactor': onPerson(() => ({ reason: 'lost' })),
+  'users.delete': onPerson(undefined, { isActive: false }),
+  'invitations.list': async () => ({ limit: 5 }),
+  'invitations.create': async () => ({ email: `${randomBytes(6).toString('hex')}@example.com`, role: 'Viewer' }),
+  'invitations.revoke': async (server, tenantId) => ({ id: (await seedInvitation(server, tenantId)).id }),
+  'identityProviders.list': async () => ({ limit: 5 }),
+  'identityProviders.get': onProvider(),
+  'identityProviders.create': async () => ({ ...aProvider(), issuer: 'https://id.example.com/realms/one' }),
+  'identityProviders.update': onProvider(aProvider),
+  'identityProviders.delete': onProvider(),
+  'identityProviders.test': onProvider(),
+  'signInPolicy.get': async () => ({}),
+  // Whatever it was, it is another one then.
+  'signInPolicy.update': async ({ database: { db } }, tenantId) => {
+    const [tenant] = await db.select().from(tenants).where(eq(tenants.id, tenantId))
+    return { isSsoOnly: false, requiresSecondFactor: !tenant?.requiresSecondFactor }
+  },
+  'trustRules.list': async () => ({ limit: 5 }),
+  'trustRules.get': onTrustRule(),
+  'trustRules.create': async () => aTrustRule(),
+  'trustRules.update': onTrustRule(aTrustRule),
+  'trustRules.delete': onTrustRule(),
 }
 
-export function validInput(server: TestServer, { name }: Operation, tenantId: string): Promise<Input> {
+/** Lets all keys and sessions be used again that an earlier call shut out. */
+export async function thaw({ database: { db } }: Pick<TestServer, 'database'>): Promise<void> {
+  await db.update(tenants).set({ keysFrozenAt: null, requiresSecondFactor: false })
+}
+
+export async function validInput(server: TestServer, { name }: Operation, tenantId: string): Promise<Input> {
   const make = validInputs[name]
   if (!make) throw new Error(`tests/doors.ts has no input for ${name}.`)
+  await thaw(server)
   return make(server, tenantId)
 }
+
+/** As it stands in a URL. */
+const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+
+/** A path with the ids of an input in it. */
+export const pathWith = (path: string, input: Input): string =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(input[name])))
 
 export async function callRest(server: TestServer, { meta }: Operation, input: Input, options: Options): Promise<Answer> {
   const { method, path } = meta.openapi
   const rest = { ...input }
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = String(rest[name])
+    const value = textOf(rest[name])
     delete rest[name]
-    return encodeURIComponent(value)
+    return encodeURIComponent(value.toWellFormed())
   })
   const hasBody = method === 'POST' || method === 'PUT' || method === 'PATCH'
-  const query = new URLSearchParams(Object.entries(rest).map(([name, value]) => [name, String(value)])).toString()
+  const query = new URLSearchParams(Object.entries(rest).map(([name, value]) => [name, textOf(value)])).toString()
   const response = await server.request(`/api${filled}${hasBody || query === '' ? '' : `?${query}`}`, {
     method,
     ...(hasBody ? { json: rest } : {}),
@@ -105,7 +367,8 @@ export async function callTrpc(server: TestServer, { name, kind }: Operation, in
 
 async function readAnswer(response: Response, pick: (body: unknown) => unknown): Promise<Answer> {
   const text = await response.text()
-  const content = (text === '' ? {} : (pick(JSON.parse(text)) ?? {})) as Input
+  const isJson = response.headers.get('content-type')?.includes('json') && !response.headers.has('content-disposition')
+  const content = (text === '' || !isJson ? {} : (pick(JSON.parse(text)) ?? {})) as Input
   return {
     status: response.status,
     headers: response.headers,
@@ -119,7 +382,7 @@ async function readAnswer(response: Response, pick: (body: unknown) => unknown):
 export async function openPageDoor({ database }: TestServer) {
   const env = readEnv({})
   const secret = await loadSecret(database, env)
-  useRuntime({ env, database, secret })
+  useRuntime({ env, database, secret, auditSigner: await loadAuditSigner(database, env, secret) })
   const auth = createAuth(database, env, secret)
   return async ({ name }: Operation, input: Input, cookie: string): Promise<Answer> => {
     const call = { requestId: crypto.randomUUID(), ip: '127.0.0.1', userAgent: 'a browser' }
@@ -189,14 +452,37 @@ export function sendRaw(
   })
 }
 
+/** A delivery that is done, and then pending, was asked for again; its first attempts are made behind a call's back. */
+const isRepeated = sql<boolean>`${webhookDeliveries.status} = 'pending' and ${webhookDeliveries.attempts} > 0 and ${webhookDeliveries.retries} = 0`
+
+/** Not what a delivery writes behind a call's back. */
+const { failingSince: _, ...steadyWebhookColumns } = getTableColumns(webhooks)
+
 /** Every row of a tenant but its audit log, as text; without what is written behind a call's back (last use). */
 export async function rowsOf({ database: { db } }: TestServer, tenantId: string): Promise<string> {
   const ofTenant = [
     await db.select().from(tenants).where(eq(tenants.id, tenantId)),
     await db.select().from(agents).where(eq(agents.tenantId, tenantId)).orderBy(agents.id),
+    await db.select().from(testSuites).where(eq(testSuites.tenantId, tenantId)).orderBy(testSuites.id),
+    await db.select().from(testCases).where(eq(testCases.tenantId, tenantId)).orderBy(testCases.id),
+    await db.select().from(judgeSettings).where(eq(judgeSettings.tenantId, tenantId)).orderBy(judgeSettings.id),
     await db.select().from(apiKeys).where(eq(apiKeys.tenantId, tenantId)).orderBy(apiKeys.id),
+    await db.select().from(users).where(eq(users.tenantId, tenantId)).orderBy(users.id),
+    await db.select().from(invitations).where(eq(invitations.tenantId, tenantId)).orderBy(invitations.id),
+    await db.select().from(trustRules).where(eq(trustRules.tenantId, tenantId)).orderBy(trustRules.id),
+    await db.select().from(runs).where(eq(runs.tenantId, tenantId)).orderBy(runs.id),
+    await db.select().from(results).where(eq(results.tenantId, tenantId)).orderBy(results.id),
+    await db.select().from(notices).where(eq(notices.tenantId, tenantId)).orderBy(notices.id),
+    await db.select(steadyWebhookColumns).from(webhooks).where(eq(webhooks.tenantId, tenantId)).orderBy(webhooks.id),
+    await db
+      .select({ id: webhookDeliveries.id, event: webhookDeliveries.event, body: webhookDeliveries.body, isRepeated })
+      .from(webhookDeliveries)
+      .where(eq(webhookDeliveries.tenantId, tenantId))
+      .orderBy(webhookDeliveries.id),
   ]
-  return JSON.stringify(ofTenant, (name, value) => (name.startsWith('lastUsed') ? undefined : value), 1)
+  // Of the whole deployment.
+  const ofAll = await db.select().from(identityProviders).orderBy(identityProviders.id)
+  return JSON.stringify([ofTenant, ofAll], (name, value) => (/^last(Used|SignedIn)/.test(name) ? undefined : value), 1)
 }
 
 /** How many rows there are in the whole database, so that nothing lands in a tenant that nobody looked at. */

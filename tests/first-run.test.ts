@@ -133,6 +133,8 @@ describe('the set-up link', () => {
     ['an address that is none', { email: 'nobody' }, 'email'],
     ['a password that is too short', { password: 'elevenchars' }, 'password'],
     ['a password that is too long', { password: 'x'.repeat(129) }, 'password'],
+    ['a password that everybody knows', { password: '1Q2W3E4R5T6Y' }, 'password'],
+    ['a password with the name in it', { password: 'hello ada lovelace' }, 'password'],
     ['no tenant', { tenantName: '  ' }, 'tenantName'],
     ['a name that is too long', { name: 'x'.repeat(101) }, 'name'],
     ['a name with a line break', { name: 'Ada\nLovelace' }, 'name'],

@@ -7,8 +7,10 @@ import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
-import { type Database, type Db, openDatabase } from '#db/client.ts'
+import { type Database, type Db, openDatabase, pgliteExtensions } from '#db/client.ts'
 import { migrate } from '#db/migrate.ts'
+import { pgliteQueue } from '#db/queue-connection.ts'
+import { installJobs } from '#server/jobs.ts'
 import { isBuilt } from '../scripts/source-hash.ts'
 import { findBrowser } from './e2e/browser.ts'
 
@@ -40,6 +42,7 @@ async function setupPostgres(project: TestProject, serverUrl: string): Promise<(
   url.pathname = `/${template}`
   const database = await openDatabase({ url: url.href, maxConnections: 1 })
   await migrate(database)
+  await installJobs(database)
   await database.close()
   project.provide('template', template)
   return async () => {
@@ -52,18 +55,22 @@ async function setupPostgres(project: TestProject, serverUrl: string): Promise<(
 
 async function setupPglite(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'mate-test-'))
-  const client = await PGlite.create()
+  const client = await PGlite.create({ extensions: pgliteExtensions })
   const db = drizzle(client) as unknown as Db // as db/client.ts does
-  await migrate({
+  const database = {
     kind: 'pglite',
     db,
-    transaction: (work) => db.transaction(work),
+    transaction: (work) => db.transaction((tx) => work(tx, () => {})), // migrations have no last statement
     read: (work) => db.transaction((tx) => work(tx, 'transaction')),
+    query: (text, values) => client.query<Record<string, unknown>>(text, values),
     ping: async () => {},
     whileAlive: (work) => work(),
     readers: () => ({ busy: 0, waiting: 0 }),
+    queue: pgliteQueue(client),
     close: () => client.close(),
-  } satisfies Database)
+  } satisfies Database
+  await migrate(database)
+  await installJobs(database)
   const template = join(folder, 'template.tar')
   writeFileSync(template, new Uint8Array(await (await client.dumpDataDir('none')).arrayBuffer()))
   await client.close()

@@ -1,79 +1,39 @@
 // The OpenAPI document: complete, valid, what the server serves, and true of what it answers.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { eq } from 'drizzle-orm'
 import { describe, expect, test } from 'vitest'
-import { z } from 'zod'
-import { createOpenApiDocument } from '#server/openapi.ts'
+import type { z } from 'zod'
+import { apiKeys, testCases } from '#db/schema.ts'
 import { examples } from '#server/openapi-examples.ts'
-import { listOperations } from '#server/operations.ts'
-import { type Role, roles } from '#server/roles.ts'
+import { roles } from '#server/roles.ts'
 import { appRouter } from '#server/routers/index.ts'
 import { environment } from './child-server.ts'
-import { type RequestOptions, seedAgent, seedKey, seedTenant, startTestServer, useServer } from './harness.ts'
+import { pathIdOf, pathWith, unique, validInputs } from './doors.ts'
+import {
+  type RequestOptions,
+  seedAgent,
+  seedCase,
+  seedJudgeSetting,
+  seedKey,
+  seedSuite,
+  seedTenant,
+  seedTrustRule,
+  startTestServer,
+  useServer,
+} from './harness.ts'
+import {
+  bodyOf,
+  type Document,
+  document,
+  errorsOf,
+  documentedOperations as operations,
+  successOf,
+  type TestedOperation,
+  zodOf,
+} from './openapi-document.ts'
 
-interface JsonSchema {
-  [key: string]: unknown
-}
-
-interface Content {
-  schema: JsonSchema
-  example?: unknown
-}
-
-interface DocumentedResponse {
-  description: string
-  headers?: Record<string, unknown>
-  content?: Record<string, Content>
-}
-
-interface DocumentedOperation {
-  operationId: string
-  summary: string
-  description: string
-  tags: string[]
-  security: Record<string, string[]>[]
-  parameters: { name: string; in: string; required?: boolean; description?: string; schema: JsonSchema }[]
-  requestBody?: { required: boolean; content: Record<string, Content> }
-  responses: Record<string, DocumentedResponse>
-  'x-required-role': Role
-}
-
-interface Document {
-  openapi: string
-  servers: { url: string }[]
-  tags: { name: string; description: string }[]
-  paths: Record<string, Record<string, DocumentedOperation>>
-  components: { schemas: Record<string, JsonSchema>; securitySchemes: Record<string, JsonSchema> }
-}
-
-const document = createOpenApiDocument() as unknown as Document
-const operations = listOperations().map((operation) => {
-  const { method, path } = operation.meta.openapi
-  const documented = document.paths[path]?.[method.toLowerCase()]
-  if (!documented) throw new Error(`${operation.name} is not in the document`)
-  return { ...operation, method, path, documented, status: operation.meta.openapi.status ?? 200 }
-})
-type TestedOperation = (typeof operations)[number]
 const named = operations.map((operation) => [operation.name, operation] as const)
-
-/** A schema of the document with every reference in place, as a zod schema. */
-function zodOf(schema: JsonSchema): z.ZodType {
-  const resolve = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(resolve)
-    if (typeof value !== 'object' || value === null) return value
-    const { $ref, ...rest } = value as { $ref?: string }
-    if ($ref === undefined) return Object.fromEntries(Object.entries(rest).map(([key, each]) => [key, resolve(each)]))
-    const found = document.components.schemas[$ref.replace('#/components/schemas/', '')]
-    if (!found) throw new Error(`${$ref} leads nowhere`)
-    return resolve(found)
-  }
-  return z.fromJSONSchema(resolve(schema) as Parameters<typeof z.fromJSONSchema>[0])
-}
-
-const errorsOf = (schema: z.ZodType, value: unknown) => schema.safeParse(value).error?.issues ?? []
-
-const successOf = ({ documented, status }: TestedOperation) => documented.responses[status]?.content?.['application/json']
-const bodyOf = ({ documented }: TestedOperation) => documented.requestBody?.content['application/json']
 
 describe('the document', () => {
   const server = useServer()
@@ -138,7 +98,9 @@ describe.each(named)('%s', (name, operation) => {
     expect(documented.tags).toHaveLength(1)
     expect(document.tags.map((tag) => tag.name)).toContain(documented.tags[0])
     expect(documented['x-required-role']).toBe(meta.role)
-    expect(documented.security.map((each) => Object.keys(each)[0])).toEqual(Object.keys(document.components.securitySchemes))
+    const schemes = meta.role === 'Public' ? [] : Object.keys(document.components.securitySchemes)
+    expect(documented.security.map((each) => Object.keys(each)[0])).toEqual(schemes)
+    expect(documented['x-required-scope']).toBe(meta.role === 'Public' ? undefined : operation.scope)
   })
 
   test('describes its parameters, its success and each of its problems', () => {
@@ -149,13 +111,17 @@ describe.each(named)('%s', (name, operation) => {
     const { [String(status)]: success, ...problems } = documented.responses
     expect(success?.description.length).toBeGreaterThan(3)
     expect(success?.content === undefined).toBe(status === 204)
-    expect(Object.keys(problems)).toEqual(expect.arrayContaining(['400', '401', '403', '500', '503']))
+    const isPublic = meta.role === 'Public'
+    const refusals = isPublic ? ['429'] : ['401', '403']
+    expect(Object.keys(problems)).toEqual(expect.arrayContaining(['400', ...refusals, '500', '503']))
+    expect('401' in problems || '403' in problems).toBe(!isPublic)
     for (const [code, problem] of Object.entries(problems)) {
       expect(Number(code)).toBeGreaterThanOrEqual(400)
       expect(problem.description.length).toBeGreaterThan(10)
       expect(problem.content).toEqual({ 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } })
     }
-    expect(problems['401']?.headers).toHaveProperty('WWW-Authenticate')
+    if (isPublic) expect(problems['429']?.headers).toHaveProperty('Retry-After')
+    else expect(problems['401']?.headers).toHaveProperty('WWW-Authenticate')
     expect(problems['503']?.headers).toHaveProperty('Retry-After')
     expect(problems['415'] !== undefined).toBe(documented.requestBody !== undefined || ['POST', 'PUT', 'PATCH'].includes(method))
   })
@@ -164,17 +130,18 @@ describe.each(named)('%s', (name, operation) => {
     const { request, response } = examples[name] ?? {}
     const success = successOf(operation)
     expect(response !== undefined).toBe(status !== 204)
-    expect(success?.example).toEqual(response)
+    const isFile = operation.meta.openapi.stream !== undefined
+    expect(success?.example).toEqual(isFile ? undefined : response)
     expect(bodyOf(operation)?.example).toEqual(request)
     expect(request !== undefined).toBe(documented.requestBody !== undefined)
     if (request) {
-      const id = path.includes('{id}') ? { id: crypto.randomUUID() } : {}
-      expect(errorsOf(operation.input, { ...request, ...id })).toEqual([])
+      const ids = Object.fromEntries([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, crypto.randomUUID()]))
+      expect(errorsOf(operation.input, { ...request, ...ids })).toEqual([])
       expect(errorsOf(zodOf(bodyOf(operation)?.schema ?? {}), request)).toEqual([])
     }
     if (response) {
       expect(errorsOf(outputOf(name), response)).toEqual([])
-      expect(errorsOf(zodOf(success?.schema ?? {}), response)).toEqual([])
+      if (!isFile) expect(errorsOf(zodOf(success?.schema ?? {}), response)).toEqual([])
     }
   })
 })
@@ -192,14 +159,28 @@ describe('what the server answers is what the document says', () => {
   /** A request that succeeds: on rows of its own, with names of its own. */
   async function prepare({ name, method, path }: TestedOperation) {
     const tenant = await seedTenant(server)
-    const { key } = await seedKey(server, tenant.id, 'SuperAdmin')
-    const row = path.startsWith('/agents') ? await seedAgent(server, tenant.id) : await seedKey(server, tenant.id, 'Viewer')
+    // Limited and near its end, so that its answers have every header that there is.
+    const limits = { requestsPerMinute: 1_000, expiresAt: new Date(Date.now() + 86_400_000) }
+    const { key } = await seedKey(server, tenant.id, 'SuperAdmin', limits)
+    const input = validInputs[name] ? await validInputs[name](server, tenant.id) : {}
+    // A limited key may not rotate one that has no limit.
+    if (name === 'apiKeys.rotate')
+      await server.database.db
+        .update(apiKeys)
+        .set({ requestsPerMinute: 10 })
+        .where(eq(apiKeys.id, String(input.id)))
     const example = examples[name]?.request as Record<string, unknown> | undefined
     const expiry = example && 'expiresAt' in example ? { expiresAt: new Date(Date.now() + 86_400_000).toISOString() } : {}
-    const json = example && { ...example, ...expiry }
-    const target = `/api${path.replace('{id}', row.id)}`
+    // Their names are unique in the whole deployment.
+    const own = name.startsWith('tenants.') && example && 'name' in example ? { name: unique('Tenant') } : {}
+    // What the body names has to be there, and is not what the example names.
+    const named = Object.entries(input).filter(([field]) => field.endsWith('Id') && example && field in example)
+    // The tenants of the example are nobody's.
+    const mappings = example && 'mappings' in example ? { mappings: [] } : {}
+    const json = example && { ...example, ...expiry, ...own, ...mappings, ...Object.fromEntries(named) }
+    const target = `/api${pathWith(path, input)}`
     const options: RequestOptions = { method, key, ...(json ? { json } : {}) }
-    return { tenant, target, options, json, row }
+    return { tenant, target, options, json, input }
   }
 
   async function expectDocumented(operation: TestedOperation, response: Response, status: number): Promise<void> {
@@ -213,20 +194,22 @@ describe('what the server answers is what the document says', () => {
     }
     const [[type, content] = ['', undefined]] = Object.entries(documented.content)
     expect(response.headers.get('content-type')).toBe(type)
-    const body = await response.json()
+    const body = /[/+]json$/.test(type) ? await response.json() : await response.text()
     expect(errorsOf(zodOf(content?.schema ?? {}), body)).toEqual([])
   }
 
-  test.each(named)('%s: its success', async (_, operation) => {
+  // With a token, which takes an issuer: tests/token-exchange.test.ts.
+  const withoutToken = named.filter(([name]) => name !== 'tokens.exchange')
+  test.each(withoutToken)('%s: its success', async (_, operation) => {
     const { target, options } = await prepare(operation)
     await expectDocumented(operation, await server.request(target, options), operation.status)
   })
 
   test.each(named)('%s: its problems', async (_, operation) => {
     const { documented, method, path, meta } = operation
-    const { tenant, target, options, json } = await prepare(operation)
+    const { tenant, target, options, json, input } = await prepare(operation)
     const { key: _key, ...anonymous } = options
-    await expectDocumented(operation, await server.request(target, anonymous), 401)
+    if (meta.role !== 'Public') await expectDocumented(operation, await server.request(target, anonymous), 401)
 
     const takesBody = ['POST', 'PUT', 'PATCH'].includes(method)
     const unknownField = takesBody
@@ -234,15 +217,20 @@ describe('what the server answers is what the document says', () => {
       : server.request(`${target}?unknown=1`, options)
     await expectDocumented(operation, await unknownField, 400)
 
-    const lower = roles[roles.indexOf(meta.role) - 1]
+    const lower = meta.role === 'Public' ? undefined : roles[roles.indexOf(meta.role) - 1]
     if (lower) {
       const { key } = await seedKey(server, tenant.id, lower)
       await expectDocumented(operation, await server.request(target, { ...options, key }), 403)
     }
-    const isAboutOne = path.includes('{id}')
-    expect(documented.responses['404'] !== undefined).toBe(isAboutOne)
-    if (isAboutOne) {
-      const nowhere = `/api${path.replace('{id}', crypto.randomUUID())}`
+    const id = pathIdOf(operation)
+    expect(documented.responses['404'] !== undefined).toBe(id !== undefined || meta.openapi.finds === true)
+    if (meta.openapi.finds) {
+      const nothing = Object.keys(json ?? {}).filter((field) => field.endsWith('Id'))
+      const lost = { ...json, ...Object.fromEntries(nothing.map((field) => [field, crypto.randomUUID()])) }
+      await expectDocumented(operation, await server.request(target, { ...options, json: lost }), 404)
+    }
+    if (id !== undefined) {
+      const nowhere = `/api${pathWith(path, { ...input, [id]: crypto.randomUUID() })}`
       await expectDocumented(operation, await server.request(nowhere, options), 404)
     }
     if (takesBody) {
@@ -253,16 +241,87 @@ describe('what the server answers is what the document says', () => {
     }
   })
 
-  test('a name in use is 409 for each operation that documents it, and for no other', async () => {
+  /** Another one of what an operation makes or changes, where it may have no namesake. */
+  async function seedOther(operation: string, tenantId: string, { id, suiteId }: Record<string, unknown>) {
+    if (operation.startsWith('agents.')) return seedAgent(server, tenantId)
+    if (operation.startsWith('testSuites.')) return seedSuite(server, tenantId)
+    if (operation.startsWith('tenants.')) return seedTenant(server)
+    if (operation.startsWith('trustRules.')) return seedTrustRule(server, tenantId)
+    if (operation.startsWith('judgeSettings.')) return seedJudgeSetting(server, tenantId)
+    if (!operation.startsWith('testCases.')) return seedKey(server, tenantId, 'Viewer')
+    const [row] = await server.database.db
+      .select({ suiteId: testCases.suiteId })
+      .from(testCases)
+      .where(eq(testCases.id, String(id ?? crypto.randomUUID())))
+    return seedCase(server, tenantId, { suiteId: row?.suiteId ?? String(suiteId) })
+  }
+
+  test('what is there already is 409 for each operation that documents it, and for no other', async () => {
     const conflicting = operations.filter(({ documented }) => documented.responses['409'])
-    expect(conflicting.map(({ name }) => name)).toEqual(['agents.create', 'agents.update', 'apiKeys.create', 'apiKeys.update'])
-    for (const operation of conflicting) {
-      const { tenant, target, options, json } = await prepare(operation)
-      const other = operation.path.includes('agents')
-        ? await seedAgent(server, tenant.id)
-        : await seedKey(server, tenant.id, 'Viewer')
-      const response = await server.request(target, { ...options, json: { ...json, name: other.name } })
+    const ofKey = ['apiKeys.startShadow', 'apiKeys.applyShadow']
+    // In tests/token-exchange.test.ts.
+    const ofToken = ['tokens.exchange']
+    // Each is refused so in tests/runs.test.ts.
+    const ofRun = ['runs.create', 'runs.cancel', 'runs.delete', 'results.setHumanVerdict']
+    const others = [
+      ...['agents.create', 'agents.update', 'apiKeys.create', 'apiKeys.update', 'apiKeys.rotate', 'apiKeys.bulkRevoke'],
+      ...['testSuites', 'testCases', 'judgeSettings', 'tenants', 'trustRules'].flatMap((resource) => [
+        `${resource}.create`,
+        `${resource}.update`,
+      ]),
+    ]
+    // Are refused so in tests/tenants.test.ts, identity-providers.test.ts, users.test.ts and invitations.test.ts.
+    const elsewhere = [
+      ...['tenants.deactivate', 'identityProviders.update', 'identityProviders.delete'],
+      ...['users.update', 'users.deactivate', 'users.delete', 'invitations.create'],
+    ]
+    expect(conflicting.map(({ name }) => name).sort()).toEqual([...others, ...ofKey, ...ofRun, ...ofToken, ...elsewhere].sort())
+    for (const operation of conflicting.filter(({ name }) => others.includes(name))) {
+      const { tenant, target, options, json, input } = await prepare(operation)
+      const other = await seedOther(operation.name, tenant.id, input)
+      if (operation.name === 'apiKeys.rotate') await server.request(target, options)
+      const changes: Record<string, object> = {
+        'apiKeys.rotate': {},
+        'apiKeys.bulkRevoke': { dryRun: false, digest: 'of another set' },
+      }
+      const response = await server.request(target, {
+        ...options,
+        json: { ...json, ...(changes[operation.name] ?? { name: other.name }) },
+      })
       await expectDocumented(operation, response, 409)
+    }
+  })
+
+  test('each POST documents Idempotency-Key, and that another request with the same one is 422', async () => {
+    const posts = operations.filter(({ method, meta }) => method === 'POST' && meta.role !== 'Public')
+    for (const operation of operations) {
+      const isPost = posts.includes(operation)
+      expect(operation.documented.parameters.some(({ name }) => name === 'Idempotency-Key')).toBe(isPost)
+      expect('422' in operation.documented.responses).toBe(isPost)
+    }
+    for (const operation of posts.filter(({ name }) => name !== 'apiKeys.freeze')) {
+      const { target, options, json } = await prepare(operation)
+      const headers = { 'idempotency-key': 'once' }
+      await expectDocumented(operation, await server.request(target, { ...options, headers }), operation.status)
+      // Whether or not it would be valid: it is told apart before a procedure looks at it.
+      const other = { ...json, another: 1 }
+      await expectDocumented(operation, await server.request(target, { ...options, headers, json: other }), 422)
+    }
+  })
+
+  test.each(named.filter(([, { meta }]) => meta.role !== 'Public'))('%s: over its limit a key is 429', async (_, operation) => {
+    const { tenant, target, options } = await prepare(operation)
+    const { key } = await seedKey(server, tenant.id, 'Viewer', { requestsPerMinute: 1 })
+    await server.request('/api/me', { key })
+    await expectDocumented(operation, await server.request(target, { ...options, key }), 429)
+  })
+
+  test('a key that is not active is 409 for each operation on its role', async () => {
+    for (const operation of operations.filter(({ name }) => ['apiKeys.startShadow', 'apiKeys.applyShadow'].includes(name))) {
+      const { target, options, input } = await prepare(operation)
+      const revoked = await server.request(`/api/admin/api-keys/${input.id}/revoke`, { method: 'POST', key: options.key ?? '' })
+      expect(revoked.status).toBe(200)
+      await expectDocumented(operation, await server.request(target, options), 409)
     }
   })
 

@@ -1,4 +1,4 @@
-// What leaves this machine by fetch, as the product sends it, is mocked by msw or fails: no test depends on the network.
+// What leaves this machine, by fetch or as server/outbound.ts sends it, is mocked by msw or fails: no test depends on the network.
 import { HttpResponse, http } from 'msw'
 import { setupServer } from 'msw/node'
 import { afterAll, afterEach, beforeAll } from 'vitest'

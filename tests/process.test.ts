@@ -10,9 +10,11 @@ import {
   makeEmptyPlace,
   makeFolder,
   makePlace,
+  runProcess,
   type Settings,
   sleep,
   startChildServer,
+  waitUntil,
 } from './child-server.ts'
 import { createTestDatabase, isPostgres, seedKey, seedTenant, seedUser, startTestServer, type TestServer } from './harness.ts'
 
@@ -128,6 +130,29 @@ describe('a server that can’t start says why in one clear message, without a s
     expect(refusal).toContain('DATABASE_URL')
     expect(refusal).not.toContain('canary')
   })
+})
+
+const testOnPostgres = isPostgres ? test : () => {}
+
+testOnPostgres('a database that takes no writes is refused in its own words, without the query', async () => {
+  const { settings } = await makePlace()
+  const name = new URL(settings.DATABASE_URL ?? '').pathname.slice(1)
+  await asSuperuser((admin) => admin.unsafe(`alter database ${name} set default_transaction_read_only = on`))
+  expect(await refusalOf(settings)).toBe('mate can’t start. cannot execute CREATE TABLE in a read-only transaction')
+})
+
+test('an error that nobody catches ends the process with one line in the log, without the parameters of its query', async () => {
+  const { settings } = await makePlace()
+  const fault = `process.once('SIGUSR2', () => Promise.reject(new Error('Failed query: select $1\\nparams: canary')))`
+  const child = runProcess(process.execPath, ['--import', `data:text/javascript,${fault}`, 'build/server/index.js'], {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    ...settings,
+  })
+  await waitUntil(async () => child.output.stdout.includes('mate is at'))
+  expect(await child.kill('SIGUSR2')).toEqual({ code: 1, signal: null })
+  expect(JSON.parse(child.output.stderr)).toMatchObject({ level: 'error', error: { message: 'Failed query: select $1' } })
+  expect(child.output.stderr).not.toContain('canary')
 })
 
 /** A request whose body comes in two parts. */

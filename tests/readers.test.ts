@@ -2,10 +2,10 @@
 
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { openDatabase, type Tx } from '#db/client.ts'
-import { agents } from '#db/schema.ts'
+import { type Database, openDatabase, type Tx } from '#db/client.ts'
+import { agents, tenants } from '#db/schema.ts'
 import { generateApiKey } from '#server/api-key.ts'
-import { asSuperuser } from './child-server.ts'
+import { asSuperuser, sleep } from './child-server.ts'
 import { anAgent } from './doors.ts'
 import {
   auditOf,
@@ -101,35 +101,84 @@ onPostgres('a reader of PostgreSQL', () => {
     expect(await read(false)).toHaveLength(1)
   })
 
-  test('and a changer begin nothing that was given up while the database was frozen: a long queue is gone at once', async () => {
+  test.each([
+    ['and a changer', 2, 1],
+    ['and a writer', 3, 2],
+  ] as const)(
+    '%s begin nothing that was given up while the database was frozen: a long queue is gone at once',
+    async (_, connections, begunAtOnce) => {
+      const { database: direct, url = '' } = await createTestDatabase()
+      const relay = await startRelay(url)
+      const database = await openDatabase({ url: relay.url, maxConnections: connections })
+      onTestFinished(async () => {
+        relay.thaw()
+        await database.close()
+        await direct.close()
+        relay.close()
+      })
+      let begun = 0
+      const work = async (tx: Tx) => {
+        begun++
+        return tx.select({ role: roleOf }).from(once)
+      }
+      await Promise.all([database.read(work), database.transaction(work)])
+      expect(begun).toBe(2)
+
+      relay.freeze()
+      const given = Array.from({ length: 50 }, (_, i) => (i % 2 ? database.read(work) : database.transaction(work)))
+      for (const { status } of await Promise.allSettled(given)) expect(status).toBe('rejected')
+      const begunWhileFrozen = begun
+      relay.thaw()
+      await Promise.all([database.read(work), database.transaction(work)])
+      // Of the fifty only those that had a connection in hand: a changer begins when BEGIN was answered, a writer before.
+      expect({ begunWhileFrozen, begun }).toEqual({ begunWhileFrozen: 2 + begunAtOnce, begun: 4 + begunAtOnce })
+    },
+  )
+
+  test('of changes, cut off in the middle, commits nothing, and what comes after runs in no transaction of its own', async () => {
     const { database: direct, url = '' } = await createTestDatabase()
     const relay = await startRelay(url)
-    const database = await openDatabase({ url: relay.url, maxConnections: 2 })
+    const database = await openDatabase({ url: relay.url, maxConnections: 3 })
     onTestFinished(async () => {
-      relay.thaw()
       await database.close()
       await direct.close()
       relay.close()
     })
-    let begun = 0
-    const work = async (tx: Tx) => {
-      begun++
-      return tx.select({ role: roleOf }).from(once)
-    }
-    await Promise.all([database.read(work), database.transaction(work)])
-    expect(begun).toBe(2)
-
-    relay.freeze()
-    const given = Array.from({ length: 50 }, (_, i) => (i % 2 ? database.read(work) : database.transaction(work)))
-    for (const { status } of await Promise.allSettled(given)) expect(status).toBe('rejected')
-    const begunWhileFrozen = begun
-    relay.thaw()
-    await Promise.all([database.read(work), database.transaction(work)])
-    // Of the fifty only the one that had its reader in hand had begun.
-    expect({ begunWhileFrozen, begun }).toEqual({ begunWhileFrozen: 3, begun: 5 })
+    const names = async () => (await direct.db.select({ name: tenants.name }).from(tenants)).map(({ name }) => name)
+    await database.transaction(async (tx) => tx.insert(tenants).values({ name: 'kept' }))
+    const cut = database.transaction(async (tx) => {
+      await tx.insert(tenants).values({ name: 'first half' })
+      relay.cut()
+      await sleep(300)
+      await tx.insert(tenants).values({ name: 'second half' })
+    })
+    await expect(cut).rejects.toThrow()
+    const cutAtCommit = database.transaction(async (tx, runLast) => {
+      await tx.insert(tenants).values({ name: 'before the last' })
+      runLast(async () => {
+        const last = tx.insert(tenants).values({ name: 'last' }).execute()
+        relay.cut()
+        await last
+      })
+    })
+    await expect(cutAtCommit).rejects.toThrow()
+    const failsLast = database.transaction(async (tx, runLast) => {
+      await tx.insert(tenants).values({ name: 'before what fails' })
+      runLast(async () => tx.insert(tenants).values({ id: 'no uuid', name: 'fails' }))
+    })
+    await expect(failsLast).rejects.toThrow('Failed query')
+    const swallowed = database.transaction(async (tx) => {
+      await tx
+        .insert(tenants)
+        .values({ id: 'no uuid', name: 'fails' })
+        .catch(() => {})
+    })
+    await expect(swallowed).rejects.toThrow('rolled back')
+    await database.transaction(async (tx) => tx.insert(tenants).values({ name: 'after' }))
+    expect(await names()).toEqual(['kept', 'after'])
   })
 
-  test('is not used behind a pooler: the reads are transactions then', async () => {
+  test('is not used behind a pooler: the reads are transactions then, and no session keeps a statement', async () => {
     const { database: direct, url = '' } = await createTestDatabase()
     onTestFinished(() => direct.close())
     const pooler = await startRelay(url, { isPooler: true })
@@ -139,8 +188,55 @@ onPostgres('a reader of PostgreSQL', () => {
     for (let i = 0; i < 3; i++) {
       expect(await database.read(async (_, span) => span)).toBe('transaction')
     }
+    const tenant = await seedTenant({ database })
+    const countStatements = (of: Database) =>
+      of.read(async (tx, span) => {
+        await tx.select({ id: agents.id }).from(agents).where(eq(agents.tenantId, tenant.id))
+        const [row] = await tx.select({ count: sql<number>`count(*)::int` }).from(sql`pg_prepared_statements`)
+        return { span, hasSome: (row?.count ?? 0) > 0 }
+      })
+    expect(await countStatements(database)).toEqual({ span: 'transaction', hasSome: false })
     expect(await direct.read(async (_, span) => span)).toBe('session')
   })
+})
+
+testOnPostgres('connections that end as soon as they are let in fail the requests, and not the process', async () => {
+  const { database: direct, url = '' } = await createTestDatabase()
+  const relay = await startRelay(url)
+  const uncaught: unknown[] = []
+  const note = (error: unknown) => uncaught.push(error)
+  process.on('unhandledRejection', note)
+  const database = await openDatabase({ url: relay.url, maxConnections: 4 })
+  onTestFinished(async () => {
+    process.off('unhandledRejection', note)
+    await database.close()
+    await direct.close()
+    relay.close()
+  })
+  relay.cutNew()
+  const work = async (tx: Tx) => tx.select({ role: sql<string>`current_user` }).from(sql`(select) as once`)
+  const given = Array.from({ length: 8 }, (_, i) => (i % 2 ? database.read(work) : database.transaction(work)))
+  for (const { status } of await Promise.allSettled(given)) expect(status).toBe('rejected')
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  expect(uncaught).toEqual([])
+})
+
+testOnPostgres('of several hosts in DATABASE_URL neither one that is down is used nor a replica, but the primary', async () => {
+  const { database: direct, url = '' } = await createTestDatabase()
+  const replica = await startRelay(url, { isReplica: true })
+  const through = new URL(url)
+  const hosts = ['127.0.0.1:1', new URL(replica.url).host, `${through.hostname}:${through.port || 5432}`]
+  const database = await openDatabase({ url: url.replace(through.host, hosts.join(',')), maxConnections: 4 })
+  onTestFinished(async () => {
+    await database.close()
+    await direct.close()
+    replica.close()
+  })
+  const tenant = await seedTenant({ database })
+  const work = async (tx: Tx) => tx.select({ role: sql<string>`current_user` }).from(sql`(select) as once`)
+  const given = Array.from({ length: 16 }, (_, i) => (i % 2 ? database.read(work) : database.transaction(work)))
+  expect(await Promise.all(given)).toHaveLength(16)
+  expect(await seedAgent({ database: direct }, tenant.id)).toBeDefined()
 })
 
 // A database that takes connections and answers nothing. The embedded one is in the process: it can't freeze by itself.

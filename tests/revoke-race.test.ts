@@ -1,23 +1,32 @@
-// Once a revoke or a delete has answered, nothing that the key asked for can commit, on any node.
+// Once whatever ends a key, or lowers its role, has answered, nothing that the key could do before can commit, on any node.
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { newAgent } from '#app/lib/agent-form.ts'
 import type { Database } from '#db/client.ts'
 import { agents, apiKeys, auditLog } from '#db/schema.ts'
 import { type ChildServer, sleep, startChildServer } from './child-server.ts'
+import { aShadow } from './doors.ts'
+import { report } from './faults/scale.ts'
 import {
   createTestDatabase,
   isPostgres,
   type SeededKey,
+  type SeededUser,
   seedKey,
+  seedPerson,
   seedTenant,
+  seedUser,
   startTestServer,
   type TestServer,
 } from './harness.ts'
 
-const rounds = { revoke: isPostgres ? 200 : 20, delete: isPostgres ? 200 : 20 }
+const whole = Number(process.env.MATE_RACE_ROUNDS ?? 200)
+const rounds = isPostgres
+  ? { revoke: whole, delete: whole, deactivate: whole, demote: 30, session: 30, rotate: 60, report: 10, lower: 30 }
+  : { revoke: 20, delete: 20, deactivate: 20, demote: 6, session: 6, rotate: 5, report: 4, lower: 8 }
 const workers = 12
 
-type Node = Pick<TestServer, 'request'>
+type Node = Pick<TestServer, 'request' | 'url'>
 
 const nodes: Node[] = []
 const stops: (() => Promise<unknown>)[] = []
@@ -30,19 +39,20 @@ beforeAll(async () => {
   await database.db.execute(sql`
     create function slow_commit() returns trigger language plpgsql as $$
     begin
-      if random() < 0.3 then perform pg_sleep(0.01 * random()); end if;
+      if new.name like 'held%' then perform pg_sleep(0.8);
+      elsif random() < 0.3 then perform pg_sleep(0.01 * random()); end if;
       return null;
     end $$`)
   await database.db.execute(sql`
     create constraint trigger slow_commit after insert on agents deferrable initially deferred
       for each row execute function slow_commit()`)
   if (made.url) {
-    const settings = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10' }
-    const children: ChildServer[] = await Promise.all([startChildServer(settings), startChildServer(settings)])
+    const settings = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10', MATE_LEAK_REPORTS: '1000' }
+    const children: ChildServer[] = await Promise.all([1, 2, 3].map(() => startChildServer(settings)))
     nodes.push(...children)
     stops.push(...children.map((child) => () => child.kill('SIGTERM')), () => database.close())
   } else {
-    const server = await startTestServer({}, database)
+    const server = await startTestServer({ MATE_LEAK_REPORTS: '1000' }, database)
     nodes.push(server, server)
     stops.push(() => server.stop())
   }
@@ -69,24 +79,55 @@ async function writeUntilRefused(worker: number, { key }: SeededKey, prefix: str
     const json = agentNamed(`${prefix}-${worker}-${written}`)
     const response = await nodeOf(worker).request('/api/agents', { method: 'POST', key, json })
     await response.arrayBuffer()
-    if (response.status === 401) return written
+    if (response.status === 401 || response.status === 403) return written
     expect(response.status).toBe(201)
   }
 }
 
+/** As above, by the form of a page and the session of a person. */
+async function submitUntilRefused(worker: number, cookie: string, prefix: string): Promise<number> {
+  for (let written = 0; ; written++) {
+    const node = nodeOf(worker)
+    const response = await node.request('/agents/new', {
+      method: 'POST',
+      headers: { cookie, origin: node.url, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        ...newAgent,
+        name: `${prefix}-${worker}-${written}`,
+        'connector.url': 'https://agent.example.com/',
+      }).toString(),
+    })
+    const text = await response.text()
+    // The page that a form is sent to asks who it is before its action does.
+    if (response.status === 401 || response.headers.get('location')?.startsWith('/sign-in')) return written
+    expect([response.status, text]).toEqual([302, ''])
+  }
+}
+
+interface Victim extends SeededKey {
+  owner: SeededUser
+}
+
 interface Ending {
-  action: 'api_key.revoked' | 'api_key.deleted'
+  action: 'api_key.revoked' | 'api_key.deleted' | 'api_key.rotated' | 'api_key.leaked' | 'api_key.role_lowered'
   status: number
-  end(node: Node, admin: SeededKey, victim: SeededKey): Promise<Response>
+  end(node: Node, admin: SeededKey, victim: Victim): Promise<Response>
+  /** Whether it is the owner’s session that writes, and not the key. */
+  isSession?: true
 }
 
 /** @returns how many rows the key had committed when the answer was here, and how many once every worker had ended. */
-async function raceOnce(round: number, { action, status, end }: Ending): Promise<{ atAnswer: number; atEnd: number }> {
+async function raceOnce(round: number, { action, status, end, isSession }: Ending): Promise<{ atAnswer: number; atEnd: number }> {
   const tenant = await seedTenant({ database })
   const admin = await seedKey({ database }, tenant.id, 'TenantAdmin')
-  const victim = await seedKey({ database }, tenant.id, 'TenantAdmin')
+  const owner = await seedUser({ database }, tenant.id, 'TenantAdmin')
+  await seedPerson({ database }, tenant.id, 'TenantAdmin')
+  const key = await seedKey({ database }, tenant.id, 'TenantAdmin', { ...aShadow(), ownerId: owner.id })
+  const victim = { ...key, owner }
   const prefix = `${action} ${round}`
-  const writing = Promise.all(Array.from({ length: workers }, (_, worker) => writeUntilRefused(worker, victim, prefix)))
+  const write = (worker: number) =>
+    isSession ? submitUntilRefused(worker, owner.cookie, prefix) : writeUntilRefused(worker, victim, prefix)
+  const writing = Promise.all(Array.from({ length: workers }, (_, worker) => write(worker)))
   await sleep(15 + 25 * Math.random())
   const response = await end(nodeOf(round), admin, victim)
   const atAnswer = await countAgents(tenant.id)
@@ -98,7 +139,7 @@ async function raceOnce(round: number, { action, status, end }: Ending): Promise
   const isAudited = sql`exists (select from audit_log l where l.tenant_id = ${agents.tenantId}
     and l.action = 'agent.created' and l.entity_id = ${agents.id}::text)`
   expect(answered).toBe(atEnd)
-  expect(await countEntries(tenant.id, 'agent.created', eq(auditLog.actorId, victim.id))).toBe(atEnd)
+  expect(await countEntries(tenant.id, 'agent.created', eq(auditLog.actorId, isSession ? owner.id : victim.id))).toBe(atEnd)
   expect(await database.db.$count(agents, and(eq(agents.tenantId, tenant.id), isAudited))).toBe(atEnd)
   expect(await countEntries(tenant.id, action, eq(auditLog.entityId, victim.id))).toBe(1)
   return { atAnswer, atEnd }
@@ -113,25 +154,100 @@ async function race(rounds: number, ending: Ending): Promise<void> {
     total += atEnd
   }
   expect(late).toEqual(Array(rounds).fill(0))
+  report(
+    `Revoke race: ${ending.action}, ${workers} workers, ${rounds} rounds`,
+    `${total} writes committed before the answer, none after`,
+  )
   // The race was on: the workers had something to commit.
   expect(total).toBeGreaterThan(rounds)
 }
 
 describe('once it has answered, nothing that the key asked for can commit, on any node', () => {
-  test(`revoke: ${workers} workers on two nodes, ${rounds.revoke} rounds, not one late commit`, { timeout: 300_000 }, () =>
-    race(rounds.revoke, {
-      action: 'api_key.revoked',
+  test(
+    `revoke: ${workers} workers on ${isPostgres ? 'three nodes' : 'one node'}, ${rounds.revoke} rounds, not one late commit`,
+    { timeout: 3_600_000 },
+    () =>
+      race(rounds.revoke, {
+        action: 'api_key.revoked',
+        status: 200,
+        end: (node, { key }, { id }) =>
+          node.request(`/api/admin/api-keys/${id}/revoke`, { method: 'POST', key, json: { reason: 'race' } }),
+      }),
+  )
+
+  test(
+    `delete: ${workers} workers on ${isPostgres ? 'three nodes' : 'one node'}, ${rounds.delete} rounds, not one late commit`,
+    { timeout: 3_600_000 },
+    () =>
+      race(rounds.delete, {
+        action: 'api_key.deleted',
+        status: 204,
+        end: (node, { key }, { id }) => node.request(`/api/admin/api-keys/${id}`, { method: 'DELETE', key }),
+      }),
+  )
+
+  const deactivate: Ending['end'] = (node, { key }, { owner }) =>
+    node.request(`/api/admin/users/${owner.id}/deactivate`, { method: 'POST', key, json: { reason: 'race' } })
+
+  test(
+    `deactivate whose key it is: ${workers} workers on ${isPostgres ? 'three nodes' : 'one node'}, ${rounds.deactivate} rounds, not one late commit`,
+    { timeout: 3_600_000 },
+    () => race(rounds.deactivate, { action: 'api_key.revoked', status: 200, end: deactivate }),
+  )
+
+  test(`deactivate a person who writes by a page: ${rounds.session} rounds, not one late commit`, { timeout: 600_000 }, () =>
+    race(rounds.session, { action: 'api_key.revoked', status: 200, end: deactivate, isSession: true }),
+  )
+
+  test(`lower the role of whose key it is: ${rounds.demote} rounds, not one late commit`, { timeout: 600_000 }, () =>
+    race(rounds.demote, {
+      action: 'api_key.role_lowered',
       status: 200,
-      end: (node, { key }, { id }) =>
-        node.request(`/api/admin/api-keys/${id}/revoke`, { method: 'POST', key, json: { reason: 'race' } }),
+      end: (node, { key }, { owner }) =>
+        node.request(`/api/admin/users/${owner.id}`, { method: 'PATCH', key, json: { role: 'Viewer' } }),
     }),
   )
 
-  test(`delete: ${workers} workers on two nodes, ${rounds.delete} rounds, not one late commit`, { timeout: 300_000 }, () =>
-    race(rounds.delete, {
-      action: 'api_key.deleted',
-      status: 204,
-      end: (node, { key }, { id }) => node.request(`/api/admin/api-keys/${id}`, { method: 'DELETE', key }),
+  test(
+    `rotate without an overlap: ${workers} workers on two nodes, ${rounds.rotate} rounds, not one late commit`,
+    {
+      timeout: 300_000,
+    },
+    () =>
+      race(rounds.rotate, {
+        action: 'api_key.rotated',
+        status: 201,
+        end: (node, { key }, { id }) =>
+          node.request(`/api/admin/api-keys/${id}/rotate`, { method: 'POST', key, json: { overlapHours: 0 } }),
+      }),
+  )
+})
+
+describe('the same holds', () => {
+  test(`of a leak’s report, which anyone may send: ${rounds.report} rounds, not one late commit`, { timeout: 300_000 }, () =>
+    race(rounds.report, {
+      action: 'api_key.leaked',
+      status: 202,
+      end: (node, _, { key }) => node.request('/api/keys/report-leak', { method: 'POST', json: { key } }),
+    }),
+  )
+
+  // Every report takes 200 ms: a commit that is under way for longer shows whether it was waited for.
+  test('of a leak’s report, and of a commit that takes longer than the report', async () => {
+    const tenant = await seedTenant({ database })
+    const { key } = await seedKey({ database }, tenant.id, 'TenantAdmin')
+    const writing = nodeOf(0).request('/api/agents', { method: 'POST', key, json: agentNamed('held') })
+    await sleep(150)
+    expect((await nodeOf(1).request('/api/keys/report-leak', { method: 'POST', json: { key } })).status).toBe(202)
+    expect(await countAgents(tenant.id)).toBe(1)
+    expect((await writing).status).toBe(201)
+  })
+
+  test(`of a role that is lowered: ${rounds.lower} rounds, not one late commit of the old role`, { timeout: 300_000 }, () =>
+    race(rounds.lower, {
+      action: 'api_key.role_lowered',
+      status: 200,
+      end: (node, { key }, { id }) => node.request(`/api/admin/api-keys/${id}/shadow/apply`, { method: 'POST', key }),
     }),
   )
 })

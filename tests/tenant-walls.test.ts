@@ -1,13 +1,65 @@
 // Two walls stand between tenants: every query names its tenant, and row-level security holds when one forgets to.
-import { eq, sql } from 'drizzle-orm'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { and, eq, isNull, sql } from 'drizzle-orm'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Db, Tx } from '#db/client.ts'
 import { checkWalls } from '#db/migrate.ts'
-import { agents, apiKeys, auditFolds, auditLog, tenants } from '#db/schema.ts'
+import {
+  agents,
+  apiKeys,
+  apiKeyUsage,
+  auditFolds,
+  auditLog,
+  deletedRuns,
+  invitations,
+  judgeSettings,
+  notices,
+  outbox,
+  results,
+  runs,
+  sessions,
+  tenants,
+  testCases,
+  testSuites,
+  transcriptMessages,
+  trustRules,
+  users,
+  webhookDeliveries,
+  webhooks,
+} from '#db/schema.ts'
 import type { Operation } from '#server/operations.ts'
 import { databaseErrorCode } from '#server/problem.ts'
-import { callRest, callTrpc, type Input, mutations, operations, rowsOf, unique, validInput, withPathId } from './doors.ts'
-import { auditOf, countAudit, createTestDatabase, seedAgent, seedKey, seedTenant, startTestServer, useServer } from './harness.ts'
+import {
+  callRest,
+  callTrpc,
+  type Input,
+  inTenant,
+  isEffective,
+  mutations,
+  operations,
+  pathIdOf,
+  rowsOf,
+  thaw,
+  unique,
+  validInput,
+  withPathId,
+} from './doors.ts'
+import {
+  auditOf,
+  countAudit,
+  createTestDatabase,
+  seedAgent,
+  seedInvitation,
+  seedJudgeSetting,
+  seedKey,
+  seedNotice,
+  seedSuite,
+  seedTenant,
+  seedUsage,
+  seedUser,
+  startTestServer,
+  useServer,
+} from './harness.ts'
+import { seedRun } from './run-seeds.ts'
 
 const server = useServer()
 
@@ -24,12 +76,14 @@ async function build(): Promise<House> {
   const admin = await seedKey(server, tenant.id, 'TenantAdmin')
   const root = await seedKey(server, tenant.id, 'SuperAdmin')
   await seedAgent(server, tenant.id)
+  await seedNotice(server, tenant.id)
   // Its own entries in the audit log, made as they always are, a folded refusal among them.
   for (const operation of mutations) {
     expect((await callRest(server, operation, await validInput(server, operation, tenant.id), admin)).problem).toEqual({})
   }
   const viewer = await seedKey(server, tenant.id, 'Viewer')
   expect((await server.request('/api/admin/api-keys', { key: viewer.key })).status).toBe(403)
+  await seedUsage(server, tenant.id, viewer.id, [{ operation: 'me.get', calls: 1 }])
   return { ...tenant, admin, root }
 }
 
@@ -38,8 +92,14 @@ beforeAll(async () => {
   houses.theirs = await build()
 })
 
+afterEach(() => thaw(server))
+
 /** Everything that a tenant has, its audit log included. */
 const stateOf = async ({ id }: House) => [await rowsOf(server, id), JSON.stringify(await auditOf(server, id))]
+
+/** What shows a tenant's rows page by page. */
+/** Of a tenant; those of one thing in it are among `withPathId`. */
+const pagedLists = inTenant.filter(({ input, meta }) => 'cursor' in input.shape && !meta.openapi.path.includes('{'))
 
 const doors = [
   ['REST', callRest],
@@ -55,7 +115,7 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
       const before = [await stateOf(ours), await stateOf(theirs)]
       for (const caller of [ours.admin, ours.root]) {
         const foreign = await call(server, operation, input, caller)
-        const unknown = await call(server, operation, { ...input, id: crypto.randomUUID() }, caller)
+        const unknown = await call(server, operation, { ...input, [pathIdOf(operation) ?? '']: crypto.randomUUID() }, caller)
         expect(foreign.status).toBe(404)
         expect(unknown.status).toBe(404)
         expect(foreign.problem).toEqual({ ...unknown.problem, requestId: foreign.headers.get('x-request-id') })
@@ -66,20 +126,37 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
     },
   )
 
-  test.each(operations.filter(({ name }) => name.endsWith('.list')).map((operation) => [operation.name, operation] as const))(
+  test.each(pagedLists.map((operation) => [operation.name, operation] as const))(
     '%s shows all of one tenant and nothing of another, however it is filtered',
     async (__, operation: Operation) => {
       const { ours, theirs } = houses
-      const table = { 'agents.list': agents, 'apiKeys.list': apiKeys, 'auditLog.list': auditLog }[operation.name]
+      const table = {
+        'agents.list': agents,
+        'apiKeys.list': apiKeys,
+        'auditLog.list': auditLog,
+        'judgeSettings.list': judgeSettings,
+        'testSuites.list': testSuites,
+        'notices.list': notices,
+        'runs.list': runs,
+        'webhooks.list': webhooks,
+        'users.list': users,
+        'invitations.list': invitations,
+        'trustRules.list': trustRules,
+      }[operation.name]
       if (!table) throw new Error(`Which table does ${operation.name} list?`)
       const filters: Input[] = [{}]
-      if (operation.name !== 'agents.list') filters.push({ search: theirs.admin.name }, { search: theirs.id })
+      if (operation.name === 'apiKeys.list' || operation.name === 'auditLog.list')
+        filters.push({ search: theirs.admin.name }, { search: theirs.id })
       if (operation.name === 'auditLog.list') filters.push({ actor: theirs.admin.id }, { actor: theirs.admin.name })
       for (const filter of filters) {
         const { output, text, status } = await call(server, operation, { limit: 200, ...filter }, ours.admin)
         expect(status).toBe(200)
         const shown = (output.items as { id: string }[]).map(({ id }) => id)
-        const own = await server.database.db.select({ id: table.id }).from(table).where(eq(table.tenantId, ours.id))
+        const isShown = operation.name === 'notices.list' ? isNull(notices.dismissedAt) : undefined
+        const own = await server.database.db
+          .select({ id: table.id })
+          .from(table)
+          .where(and(eq(table.tenantId, ours.id), isShown))
         expect(shown.toSorted()).toEqual(Object.keys(filter).length > 0 ? [] : own.map(({ id }) => id).toSorted())
         for (const word of [theirs.id, theirs.name, theirs.admin.id, theirs.admin.name]) expect(text).not.toContain(word)
       }
@@ -88,9 +165,11 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
 
   test('a cursor of another tenant’s list leads to nothing of it', async () => {
     const { ours, theirs } = houses
-    for (const operation of operations.filter(({ name }) => name.endsWith('.list'))) {
-      await seedAgent(server, theirs.id)
-      await seedAgent(server, theirs.id)
+    for (const operation of pagedLists) {
+      for (let each = 0; each < 2; each++)
+        await Promise.all(
+          [seedAgent, seedNotice, seedSuite, seedJudgeSetting, seedRun, seedInvitation].map((seed) => seed(server, theirs.id)),
+        )
       const { output } = await call(server, operation, { limit: 1 }, theirs.admin)
       expect(output.nextCursor).toEqual(expect.any(String))
       const { status, text } = await call(server, operation, { limit: 200, cursor: output.nextCursor }, ours.admin)
@@ -100,7 +179,7 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
   })
 
   describe('X-Tenant-Id', () => {
-    test.each(operations.map((operation) => [operation.name, operation] as const))(
+    test.each(inTenant.map((operation) => [operation.name, operation] as const))(
       'lets only a SuperAdmin do %s in another tenant, and is in order when it names one’s own',
       async (__, operation: Operation) => {
         const { ours, theirs } = houses
@@ -128,7 +207,7 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
         const done = await call(server, operation, input, { key: ours.root.key, ...there })
         expect(done.problem).toEqual({})
         const written = (await auditOf(server, theirs.id)).slice(countThere)
-        if (operation.kind === 'query') expect(written).toEqual([])
+        if (!isEffective(operation)) expect(written).toEqual([])
         else expect(written).toMatchObject([{ actorId: ours.root.id, actorName: ours.root.name, outcome: 'success' }])
         expect(await countAudit(server, ours.id)).toBe(countHere)
 
@@ -178,7 +257,26 @@ describe('the second wall, of a query that names no tenant:', () => {
       (error) => databaseErrorCode(error),
     )
 
-  const tables = { agents, api_keys: apiKeys, audit_log: auditLog, audit_folds: auditFolds }
+  const tables = {
+    agents,
+    test_suites: testSuites,
+    test_cases: testCases,
+    judge_settings: judgeSettings,
+    api_keys: apiKeys,
+    api_key_usage: apiKeyUsage,
+    audit_log: auditLog,
+    audit_folds: auditFolds,
+    notices,
+    runs,
+    results,
+    deleted_runs: deletedRuns,
+    transcript_messages: transcriptMessages,
+    webhooks,
+    webhook_deliveries: webhookDeliveries,
+    users,
+    invitations,
+    trust_rules: trustRules,
+  }
 
   /** No tenant was ever set, or it is empty: neither is a UUID. */
   const noTenant = ['42704', '22P02']
@@ -189,9 +287,20 @@ describe('the second wall, of a query that names no tenant:', () => {
     const own = all.filter(({ tenantId }) => tenantId === ours.id)
     expect(own.length).toBeGreaterThan(0)
     expect(all.length).toBeGreaterThan(own.length)
-    expect(await restricted(ours.id, (tx) => tx.select({ tenantId: table.tenantId }).from(table))).toEqual(own)
+    const seen = await restricted(ours.id, (tx) => tx.select({ tenantId: table.tenantId }).from(table))
+    expect(new Set(seen.map(({ tenantId }) => tenantId))).toEqual(new Set([ours.id]))
+    // More, when a batch of usage was written meanwhile.
+    expect(seen.length).toBeGreaterThanOrEqual(own.length)
     expect(noTenant).toContain(await codeOf(restricted(null, (tx) => tx.select({ tenantId: table.tenantId }).from(table))))
     expect(noTenant).toContain(await codeOf(restricted('', (tx) => tx.select({ tenantId: table.tenantId }).from(table))))
+  })
+
+  test('sessions shows those of one tenant’s people', async () => {
+    const { ours, theirs } = houses
+    const mine = await seedUser(server, ours.id, 'Viewer')
+    await seedUser(server, theirs.id, 'Viewer')
+    const seen = await restricted(ours.id, (tx) => tx.select({ userId: sessions.userId }).from(sessions))
+    expect(seen).toEqual([{ userId: mine.id }])
   })
 
   test('tenants shows the one tenant, and fails outside a tenant', async () => {
@@ -253,9 +362,17 @@ describe('the second wall, of a query that names no tenant:', () => {
       expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(agents).values(agent))))
       expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(apiKeys).values(key))))
       expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(auditLog).values(entry))))
+      const job = { tenantId: theirs.id, queue: 'webhook.deliver', data: {}, groupId: 'x' }
+      expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(outbox).values(job))))
+      const suite = { tenantId: theirs.id, name: unique('Suite'), passThreshold: 1, delayBetweenTestsMs: 0 }
+      expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(testSuites).values(suite))))
+      const notice = { tenantId: theirs.id, kind: 'api_keys.frozen', facts: {} } as const
+      expect(codes).toContain(await codeOf(restricted(tenantId, (tx) => tx.insert(notices).values(notice))))
     }
     expect(await codeOf(restricted(ours.id, (tx) => tx.update(agents).set({ tenantId: theirs.id })))).toBe('42501')
     expect(await codeOf(restricted(ours.id, (tx) => tx.update(apiKeys).set({ tenantId: theirs.id })))).toBe('42501')
+    for (const table of [testSuites, testCases, judgeSettings])
+      expect(await codeOf(restricted(ours.id, (tx) => tx.update(table).set({ tenantId: theirs.id })))).toBe('42501')
     expect([await stateOf(ours), await stateOf(theirs)]).toEqual(before)
     // And the agent is a good row, in one's own tenant.
     expect(await codeOf(restricted(theirs.id, (tx) => tx.insert(agents).values(agent)))).toBe('no error')
@@ -274,10 +391,39 @@ describe('the second wall, of a query that names no tenant:', () => {
       sql`delete from audit_log`,
       sql`truncate audit_log`,
       sql`delete from audit_folds`,
-      sql`update tenants set is_active = true`,
+      sql`insert into api_key_usage (calls) values (1)`,
+      sql`update api_key_usage set calls = 0`,
+      sql`delete from api_key_usage`,
+      sql`select * from outbox`,
+      sql`delete from outbox`,
+      sql`update runs set total = 0`,
+      sql`update results set test_case = '{}'`,
+      sql`delete from results`,
+      sql`update transcript_messages set content = ''`,
+      sql`delete from transcript_messages`,
+      sql`update notices set kind = 'api_keys.frozen'`,
+      sql`delete from notices`,
+      sql`update webhook_deliveries set body = '{}'`,
+      sql`delete from webhook_deliveries`,
+      sql`select * from mate_jobs.job`,
+      sql`update tenants set id = gen_random_uuid()`,
+      sql`update users set email = 'somebody@else.test'`,
+      sql`update users set tenant_id = gen_random_uuid()`,
+      sql`select token from sessions`,
+      sql`select * from sessions`,
+      sql`update sessions set is_pending = false`,
+      sql`update sessions set authenticated_at = now()`,
+      sql`select client_secret from identity_providers`,
+      sql`update identity_providers set issuer = 'https://evil.example'`,
+      sql`update identity_providers set audit_tenant_id = gen_random_uuid()`,
+      sql`select token_hash from invitations`,
+      sql`update invitations set role = 'SuperAdmin'`,
       sql`insert into tenants (name) values ('mine')`,
+      sql`update sessions set acting_tenant_id = null`,
+      sql`update deleted_runs set runs = 0`,
+      sql`delete from deleted_runs`,
       sql`delete from tenants`,
-      ...['users', 'sessions', 'accounts', 'verifications', 'settings', 'setup_links', 'rate_limits', 'mate_migrations'].map(
+      ...['accounts', 'verifications', 'settings', 'setup_links', 'rate_limits', 'mate_migrations'].map(
         (table) => sql`select * from ${sql.identifier(table)}`,
       ),
       sql`alter table audit_log disable row level security`,
@@ -341,7 +487,25 @@ describe('a database whose wall does not hold is refused:', () => {
       /owns the table audit_log, or may become its owner/,
     ],
     ['mate_app made a superuser', ['alter role mate_app superuser'], 'mate_app', /the role mate_app is a superuser/],
-    ...['tenants', 'agents', 'api_keys', 'audit_log', 'audit_folds'].map((table): [string, string[], string, RegExp] => [
+    ...[
+      'test_suites',
+      'test_cases',
+      'judge_settings',
+      'tenants',
+      'agents',
+      'api_keys',
+      'api_key_usage',
+      'audit_log',
+      'audit_folds',
+      'outbox',
+      'notices',
+      'webhooks',
+      'runs',
+      'results',
+      ...['users', 'sessions', 'invitations'],
+      'deleted_runs',
+      'identity_providers',
+    ].map((table): [string, string[], string, RegExp] => [
       `the wall of ${table} is down`,
       [`alter table ${table} disable row level security`],
       'mate_app',

@@ -3,7 +3,7 @@ import type { AuditEntry } from '../lib/api-types.ts'
 import { Fact, Facts } from './key-facts.tsx'
 
 export function AuditDetails({ entry }: { entry: AuditEntry }) {
-  const { details, actor, entity, requestId, userAgent } = entry
+  const { details, actor, entity, requestId, userAgent, seq, hash } = entry
   return (
     <div className="mt-3 mb-1 grid gap-4 border-l-2 pl-4">
       <Changes before={details.before} after={details.after} />
@@ -26,6 +26,9 @@ export function AuditDetails({ entry }: { entry: AuditEntry }) {
           <SearchLink text={requestId} />
         </Fact>
         {userAgent && <Fact term="User agent">{userAgent}</Fact>}
+        <Fact term={`Entry ${seq}`}>
+          <Mono>{`SHA-256 ${hash}`}</Mono>
+        </Fact>
       </Facts>
     </div>
   )

@@ -1,4 +1,4 @@
-import { BotIcon, KeyRoundIcon, SquareTerminalIcon, UserIcon } from 'lucide-react'
+import { BotIcon, KeyRoundIcon, ShieldCheckIcon, SquareTerminalIcon, UserIcon } from 'lucide-react'
 import type { AuditEntry } from '../lib/api-types.ts'
 import { actionLabel, entityTypes, shortUserAgent } from '../lib/wording.ts'
 import { AuditDetails } from './audit-details.tsx'
@@ -73,6 +73,7 @@ const actorKinds = {
   key: { label: 'API key', Icon: KeyRoundIcon },
   console: { label: 'Console', Icon: SquareTerminalIcon },
   system: { label: 'System', Icon: BotIcon },
+  trust_rule: { label: 'Trust rule', Icon: ShieldCheckIcon },
 } as const
 
 function Actor({ actor: { kind, name, role } }: { actor: AuditEntry['actor'] }) {

@@ -1,5 +1,7 @@
 import type { ReactNode } from 'react'
+import { Link } from 'react-router'
 import type { ApiKey } from '../lib/api-types.ts'
+import { limitLabels } from '../lib/limits-form.ts'
 import { KeyStatus } from './key-status.tsx'
 import { LocalTime } from './local-time.tsx'
 
@@ -29,11 +31,11 @@ export function Fact({ term, children }: { term: string; children: ReactNode }) 
   )
 }
 
-const makers = { user: '', key: ' (API key)', console: ' (operator’s console)' } as const
+const makers = { user: '', key: ' (API key)', console: ' (operator’s console)', trust_rule: ' (trust rule)' } as const
 
 /** All that is known of a key. */
 export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
-  const { id, prefix, role, status, createdAt, createdBy, expiresAt, lastUsedAt, lastUsedIp, lastUsedUserAgent } = apiKey
+  const { id, prefix, role, status, createdAt, createdBy, owner, expiresAt, lastUsedAt, lastUsedIp, lastUsedUserAgent } = apiKey
   return (
     <Facts>
       <Fact term="Key">
@@ -47,12 +49,23 @@ export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
         <LocalTime instant={createdAt} /> by {createdBy.name}
         {makers[createdBy.kind]}
       </Fact>
+      <Fact term="Owner">
+        {owner ? (
+          <Link to={`/users/${owner.id}`} className="underline underline-offset-2">
+            {owner.name ?? 'A person of another tenant'}
+          </Link>
+        ) : (
+          'The tenant'
+        )}
+      </Fact>
       <Fact term="Expires">{expiresAt ? <LocalTime instant={expiresAt} /> : 'Never'}</Fact>
       <Fact term="Last used">
         {lastUsedAt ? <LocalTime instant={lastUsedAt} /> : 'Never'}
         {lastUsedIp && ` from ${lastUsedIp}`}
       </Fact>
       {lastUsedUserAgent && <Fact term="Last used with">{lastUsedUserAgent}</Fact>}
+      <LimitFacts apiKey={apiKey} />
+      <RotationFacts apiKey={apiKey} />
       <RevocationFacts apiKey={apiKey} />
       <Fact term="Id">
         <span className="font-mono text-[0.8125rem]">{id}</span>
@@ -60,6 +73,37 @@ export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
     </Facts>
   )
 }
+
+/** Only the limits that there are. */
+function LimitFacts({ apiKey: { allowedIps, requestsPerMinute, scopes } }: { apiKey: ApiKey }) {
+  return (
+    <>
+      {scopes && <Fact term={limitLabels.scopes}>{scopes.join(', ')}</Fact>}
+      {allowedIps && <Fact term={limitLabels.allowedIps}>{allowedIps.join(', ')}</Fact>}
+      {requestsPerMinute && <Fact term={limitLabels.requestsPerMinute}>{requestsPerMinute.toLocaleString('en')}</Fact>}
+    </>
+  )
+}
+
+function RotationFacts({ apiKey: { status, rotatesOutAt, replacedById, replacesId } }: { apiKey: ApiKey }) {
+  return (
+    <>
+      {rotatesOutAt && status !== 'active' && (
+        <Fact term="Rotated out">
+          <LocalTime instant={rotatesOutAt} />
+        </Fact>
+      )}
+      {replacedById && <Fact term="Successor">{keyLink(replacedById, 'The key that replaces it')}</Fact>}
+      {replacesId && <Fact term="Replaces">{keyLink(replacesId, 'The key before it')}</Fact>}
+    </>
+  )
+}
+
+const keyLink = (id: string, text: string) => (
+  <Link to={`/api-keys/${id}`} className="underline underline-offset-2">
+    {text}
+  </Link>
+)
 
 function RevocationFacts({ apiKey: { revokedAt, revokedBy, revokedReason } }: { apiKey: ApiKey }) {
   if (!revokedAt) return null

@@ -74,7 +74,7 @@ function SortableHead({ by, first, label, sorted }: SortableHeadProps) {
 }
 
 function KeyRow({ apiKey, mayChange }: { apiKey: ApiKey; mayChange: boolean }) {
-  const { id, name, prefix, role, status, createdAt, createdBy, expiresAt } = apiKey
+  const { id, name, prefix, role, status, createdAt, createdBy, expiresAt, rotatesOutAt } = apiKey
   const isActive = status === 'active'
   return (
     <TableRow className={cn(!isActive && 'text-muted-foreground')}>
@@ -88,7 +88,14 @@ function KeyRow({ apiKey, mayChange }: { apiKey: ApiKey; mayChange: boolean }) {
       </TableCell>
       <TableCell data-label="Role">{role}</TableCell>
       <TableCell data-label="Status">
-        <KeyStatus status={status} />
+        <div>
+          <KeyStatus status={status} />
+          {isActive && rotatesOutAt && (
+            <div className="text-xs text-muted-foreground">
+              until <LocalTime instant={rotatesOutAt} />
+            </div>
+          )}
+        </div>
       </TableCell>
       <TableCell data-label="Created">
         <div>

@@ -27,11 +27,15 @@ interface SubmitButtonProps extends ComponentProps<typeof Button> {
   pending: string
 }
 
-/** Stays focusable while pending, so that the keyboard's place is not lost. */
+/**
+ * Stays focusable while pending, so that the keyboard's place is not lost. Of several buttons that send to one address, each
+ * has a name and a value, and only the one that was pressed is pending.
+ */
 export function SubmitButton({ pending, children, ...props }: SubmitButtonProps) {
   const navigation = useNavigation()
-  const action = useFormAction()
-  const isPending = navigation.formMethod === 'POST' && navigation.formAction === action
+  const action = useFormAction(typeof props.formAction === 'string' ? props.formAction : undefined)
+  const isPressed = props.name === undefined || navigation.formData?.get(props.name) === props.value
+  const isPending = navigation.formMethod === 'POST' && navigation.formAction === action && isPressed
   return (
     <Button type="submit" aria-disabled={isPending || undefined} {...props}>
       {isPending && <Loader2Icon aria-hidden="true" className="animate-spin" />}

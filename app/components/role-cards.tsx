@@ -1,3 +1,4 @@
+import { Link } from 'react-router'
 import { FieldError } from './form-field.tsx'
 
 interface RoleCardsProps {
@@ -36,6 +37,11 @@ export function RoleCards({ roles, chosen = roles[0]?.role, error }: RoleCardsPr
           </span>
         </label>
       ))}
+      <p className="text-sm text-muted-foreground">
+        <Link to={`/roles/${chosen}`} className="underline underline-offset-2 hover:text-foreground">
+          What each role may call
+        </Link>
+      </p>
     </fieldset>
   )
 }

@@ -8,6 +8,7 @@ interface SiteHeaderProps {
   isAdmin: boolean
 }
 
+/** The links of tests and those of admins are two groups: two rows on a phone, one wherever there is room. */
 export function SiteHeader({ user, isAdmin }: SiteHeaderProps) {
   return (
     <header className="border-b bg-card">
@@ -15,10 +16,32 @@ export function SiteHeader({ user, isAdmin }: SiteHeaderProps) {
         <Link to="/" className="rounded-sm py-2.5 text-[1.0625rem] font-bold tracking-tight">
           mate
         </Link>
-        {isAdmin && (
-          <nav aria-label="Main" className="order-last -mx-2 flex basis-full sm:order-none sm:mx-0 sm:basis-auto">
-            <HeaderLink to="/api-keys">API Keys</HeaderLink>
-            <HeaderLink to="/audit-log">Audit Log</HeaderLink>
+        {user && (
+          <nav
+            aria-label="Main"
+            className={cn(
+              'order-last -mx-2 flex basis-full flex-wrap',
+              isAdmin ? 'xl:order-none xl:basis-auto' : 'sm:order-none sm:basis-auto',
+            )}
+          >
+            <div className="flex">
+              <HeaderLink to="/" end>
+                Overview
+              </HeaderLink>
+              <HeaderLink to="/runs">Runs</HeaderLink>
+              <HeaderLink to="/test-suites">Test Suites</HeaderLink>
+              <HeaderLink to="/agents">Agents</HeaderLink>
+            </div>
+            {isAdmin && (
+              <div className="flex flex-wrap sm:before:mx-2 sm:before:h-5 sm:before:self-center sm:before:border-l sm:before:border-border">
+                <HeaderLink to="/api-keys">API Keys</HeaderLink>
+                <HeaderLink to="/notices">Notices</HeaderLink>
+                <HeaderLink to="/webhooks">Webhooks</HeaderLink>
+                <HeaderLink to="/users">Users</HeaderLink>
+                <HeaderLink to="/audit-log">Audit Log</HeaderLink>
+                {user.role === 'SuperAdmin' && <HeaderLink to="/tenants">Tenants</HeaderLink>}
+              </div>
+            )}
           </nav>
         )}
         {user && <UserMenu user={user} />}
@@ -27,13 +50,14 @@ export function SiteHeader({ user, isAdmin }: SiteHeaderProps) {
   )
 }
 
-function HeaderLink({ to, children }: { to: string; children: string }) {
+function HeaderLink({ to, end = false, children }: { to: string; end?: boolean; children: string }) {
   return (
     <NavLink
       to={to}
+      end={end}
       className={({ isActive }) =>
         cn(
-          'inline-flex h-10 items-center border-b-2 border-transparent px-2 text-sm text-muted-foreground hover:text-foreground sm:-mb-px sm:h-13 sm:px-3',
+          'inline-flex h-10 items-center border-b-2 border-transparent px-2 text-sm text-muted-foreground hover:text-foreground xl:-mb-px xl:h-13 xl:px-2.5',
           isActive && 'border-primary font-medium text-foreground',
         )
       }

@@ -1,7 +1,8 @@
 import { ChevronDownIcon, LogOutIcon } from 'lucide-react'
 import { useEffect, useRef } from 'react'
-import { Form, useLocation } from 'react-router'
+import { Form, Link, useLocation } from 'react-router'
 import type { Role } from '../context.ts'
+import { isAdminRole } from '../lib/roles.ts'
 import { ThemeForm } from './theme-form.tsx'
 import { Button } from './ui/button.tsx'
 
@@ -23,8 +24,8 @@ export function UserMenu({ user }: { user: MenuUser }) {
   return (
     <details ref={ref} className="group relative ml-auto">
       <summary className="flex h-9 list-none items-center gap-2 rounded-md px-2 text-sm hover:bg-accent [&::-webkit-details-marker]:hidden">
-        <span className="max-w-[9rem] truncate text-muted-foreground sm:max-w-[14rem]">{user.tenantName}</span>
-        <span className="max-w-[7rem] truncate font-medium max-sm:sr-only sm:max-w-[12rem]">{user.name}</span>
+        <span className="max-w-[9rem] truncate text-muted-foreground">{user.tenantName}</span>
+        <span className="max-w-[7rem] truncate font-medium max-sm:sr-only">{user.name}</span>
         <ChevronDownIcon aria-hidden="true" className="size-4 text-muted-foreground transition-transform group-open:rotate-180" />
       </summary>
       <div className="absolute right-0 z-20 mt-1 grid w-64 gap-3 rounded-lg border bg-popover p-4 text-sm text-popover-foreground shadow-lg">
@@ -35,6 +36,14 @@ export function UserMenu({ user }: { user: MenuUser }) {
             {user.role} in {user.tenantName}
           </p>
         </div>
+        <Link to="/account" className="w-fit rounded-sm underline-offset-4 hover:underline">
+          Account
+        </Link>
+        {isAdminRole(user.role) && (
+          <Link to="/sign-in-policy" className="rounded-sm border-t pt-3 hover:text-primary hover:underline">
+            Sign-in policy
+          </Link>
+        )}
         <ThemeForm />
         <Form method="post" action="/sign-out" className="border-t pt-3">
           <Button type="submit" variant="outline" size="sm" className="w-full">

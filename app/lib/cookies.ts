@@ -1,11 +1,13 @@
-// The two cookies of the pages: the notice that follows a redirect, and the chosen theme.
+// The cookies of the pages: the notice that follows a redirect, the chosen theme, and how dates are written.
 import { createCookie } from 'react-router'
+import { asDateStyle, type DateStyle } from './dates.ts'
 
 export const themes = ['system', 'light', 'dark'] as const
 export type Theme = (typeof themes)[number]
 
 const flashCookie = createCookie('flash', { path: '/', httpOnly: true, sameSite: 'lax', maxAge: 60 })
 const themeCookie = createCookie('theme', { path: '/', httpOnly: true, sameSite: 'lax', maxAge: 31_536_000 })
+const datesCookie = createCookie('dates', { path: '/', httpOnly: true, sameSite: 'lax', maxAge: 31_536_000 })
 
 interface Site {
   origin: string
@@ -32,4 +34,12 @@ export async function readTheme(request: Request): Promise<Theme> {
 
 export async function themeHeaders(site: Site, theme: unknown): Promise<{ 'Set-Cookie': string }> {
   return { 'Set-Cookie': await themeCookie.serialize(themes.find((known) => known === theme) ?? 'system', isSecure(site)) }
+}
+
+export async function readDateStyle(request: Request): Promise<DateStyle> {
+  return asDateStyle(await datesCookie.parse(request.headers.get('Cookie')).catch(() => null))
+}
+
+export async function dateStyleHeader(site: Site, style: unknown): Promise<string> {
+  return datesCookie.serialize(asDateStyle(style), isSecure(site))
 }

@@ -39,3 +39,10 @@ export function expiresAtOf(expiry: string, day: string, now = Date.now()): stri
 function dayOf(instant: number): string {
   return new Date(instant).toISOString().slice(0, 10)
 }
+
+const soonDays = 14
+
+/** Of keys in the order of their expiry, those whose end is near: as the first notice of it. */
+export function expiringSoon<T extends { expiresAt: string | null }>(keys: T[], now = Date.now()): T[] {
+  return keys.filter(({ expiresAt }) => expiresAt !== null && Date.parse(expiresAt) < now + soonDays * dayMs)
+}

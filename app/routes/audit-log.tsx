@@ -1,66 +1,46 @@
-import { data } from 'react-router'
+import { DownloadIcon } from 'lucide-react'
+import { data, useSearchParams } from 'react-router'
 import { AuditTable } from '../components/audit-table.tsx'
 import { FilterForm, FilterInput, FilterSelect } from '../components/filter-form.tsx'
 import { AddressNotice, EmptyState, Pagination } from '../components/list-chrome.tsx'
-import { TimeZoneNote } from '../components/local-time.tsx'
+import { LocalTime, TimeZoneNote } from '../components/local-time.tsx'
 import { PageHeader } from '../components/page-header.tsx'
+import { Button } from '../components/ui/button.tsx'
 import { Card } from '../components/ui/card.tsx'
 import { pageContext, problemOf } from '../context.ts'
-import { chosen, chosenDay, ignoredOf } from '../lib/search-params.ts'
+import type { AuditChain } from '../lib/api-types.ts'
+import { readAuditFilters } from '../lib/audit-filters.ts'
+import { withParams } from '../lib/search-params.ts'
 import { titled } from '../lib/titles.ts'
 import { actionLabel, entityTypes } from '../lib/wording.ts'
 import type { Route } from './+types/audit-log'
 
-const dayMs = 86_400_000
-
 export async function loader({ url, context }: Route.LoaderArgs) {
   const { api, auditActions } = context.get(pageContext)
-  const params = url.searchParams
-  const action = chosen(params, 'action', auditActions)
-  const entityType = chosen(params, 'entityType', Object.keys(entityTypes))
-  const from = chosenDay(params, 'from')
-  const to = chosenDay(params, 'to')
-  const filters = {
-    search: params.get('search')?.trim() || undefined,
-    actor: params.get('actor')?.trim() || undefined,
-    action: action.value,
-    entityType: entityType.value,
-  }
-  const shared = {
-    filters: { ...filters, from: from.value, to: to.value },
-    ignored: ignoredOf(action, entityType, from, to),
-    auditActions,
-  }
+  const { shown, asked, ignored } = readAuditFilters(url.searchParams, auditActions)
+  const shared = { filters: shown, ignored, auditActions }
   try {
-    const page = await api.auditLog.list({
-      ...filters,
-      from: from.value && startOf(from.value),
-      // The last day counts, and the procedure's limit does not.
-      to: to.value && startOf(to.value, 1),
-      cursor: params.get('cursor') || undefined,
-    })
-    return data({ ...shared, entries: page.items, nextCursor: page.nextCursor, problem: undefined })
+    const page = await api.auditLog.list({ ...asked, cursor: url.searchParams.get('cursor') || undefined })
+    const chain = await api.auditLog.getChain({})
+    return data({ ...shared, entries: page.items, nextCursor: page.nextCursor, chain, problem: undefined })
   } catch (thrown) {
     const problem = problemOf(thrown)
     if (problem.status !== 400) throw thrown
-    return data({ ...shared, entries: [], nextCursor: null, problem }, { status: 400 })
+    return data({ ...shared, entries: [], nextCursor: null, chain: undefined, problem }, { status: 400 })
   }
-}
-
-function startOf(day: string, daysLater = 0): string {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + daysLater * dayMs).toISOString()
 }
 
 export const meta: Route.MetaFunction = () => titled('Audit Log')
 
 export default function AuditLog({ loaderData }: Route.ComponentProps) {
-  const { filters, ignored, problem, entries, nextCursor, auditActions } = loaderData
+  const { filters, ignored, problem, entries, nextCursor, chain, auditActions } = loaderData
   const isFiltered = Object.values(filters).some(Boolean) || problem !== undefined
   return (
     <>
       <PageHeader
         title="Audit Log"
-        description="Who changed what, from where, and who was refused. Newest first; nothing is ever removed."
+        description="Who changed what, from where, and who was refused. Newest first."
+        actions={<ExportLinks />}
       />
       <AddressNotice problem={problem} ignored={ignored} />
       <AuditFilters filters={filters} auditActions={auditActions} isFiltered={isFiltered} />
@@ -74,10 +54,37 @@ export default function AuditLog({ loaderData }: Route.ComponentProps) {
         )}
       </Card>
       <div className="mt-3 flex min-h-8 flex-wrap items-center justify-between gap-3">
-        <TimeZoneNote />
+        <div className="grid gap-1">
+          <TimeZoneNote />
+          {chain && <ChainNote chain={chain} />}
+        </div>
         <Pagination nextCursor={nextCursor} />
       </div>
     </>
+  )
+}
+
+/** Plain links: a file is streamed to the browser, with and without JavaScript, for the filters of this address. */
+function ExportLinks() {
+  const [params] = useSearchParams()
+  return ['NDJSON', 'CSV'].map((name) => (
+    <Button key={name} asChild variant="outline" size="sm">
+      <a href={`/audit-log/export${withParams(params, { cursor: undefined, format: name.toLowerCase() })}`} download>
+        <DownloadIcon aria-hidden="true" />
+        Export {name}
+      </a>
+    </Button>
+  ))
+}
+
+/** How far the log is proven: each entry holds the hash of the one before it, and what is signed can't be rewritten unseen. */
+function ChainNote({ chain: { checkpoint, cut } }: { chain: AuditChain }) {
+  if (!checkpoint) return null
+  return (
+    <p className="text-xs text-muted-foreground">
+      Signed up to entry {checkpoint.seq} at <LocalTime instant={checkpoint.at} />.
+      {cut && ` Entries up to ${cut.seq} were older than is kept.`}
+    </p>
   )
 }
 

@@ -1,8 +1,10 @@
-import { data, redirect } from 'react-router'
+import { data, Form, redirect } from 'react-router'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { FormField } from '../components/form-field.tsx'
 import { PageHeader } from '../components/page-header.tsx'
+import { PasskeySignIn } from '../components/passkey-button.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
+import { Button } from '../components/ui/button.tsx'
 import { Input } from '../components/ui/input.tsx'
 import { pageContext } from '../context.ts'
 import { errorOf, textOf } from '../lib/form-fields.ts'
@@ -10,10 +12,11 @@ import { sameOriginPath } from '../lib/same-origin-path.ts'
 import { titled } from '../lib/titles.ts'
 import type { Route } from './+types/sign-in'
 
-export function loader({ url, context }: Route.LoaderArgs) {
+export async function loader({ url, context }: Route.LoaderArgs) {
+  const { user, sso } = context.get(pageContext)
   // Whom another page sent here to come back stays, or a session that ended meanwhile would send them round in circles.
-  if (context.get(pageContext).user && !url.searchParams.has('redirectTo')) throw redirect('/')
-  return null
+  if (user && !url.searchParams.has('redirectTo')) throw redirect('/')
+  return { providers: await sso.list(), redirectTo: destinationOf(url) }
 }
 
 export async function action({ request, url, context }: Route.ActionArgs) {
@@ -30,7 +33,7 @@ function destinationOf(url: URL): string {
 
 export const meta: Route.MetaFunction = () => titled('Sign in')
 
-export default function SignIn({ actionData }: Route.ComponentProps) {
+export default function SignIn({ loaderData: { providers, redirectTo }, actionData }: Route.ComponentProps) {
   const problem = actionData?.problem
   return (
     <div className="mx-auto max-w-sm py-8">
@@ -53,6 +56,23 @@ export default function SignIn({ actionData }: Route.ComponentProps) {
         />
         <SubmitButton pending="Signing in…">Sign in</SubmitButton>
       </PostForm>
+      <PasskeySignIn />
+      <ProviderButtons providers={providers} redirectTo={redirectTo} />
     </div>
+  )
+}
+
+/** Whole documents: the browser leaves for the provider. */
+function ProviderButtons({ providers, redirectTo }: { providers: { id: string; name: string }[]; redirectTo: string }) {
+  if (providers.length === 0) return null
+  return (
+    <Form method="post" action="/sso/start" reloadDocument className="mt-6 grid gap-2 border-t pt-6">
+      <input type="hidden" name="redirectTo" value={redirectTo} />
+      {providers.map(({ id, name }) => (
+        <Button key={id} type="submit" name="providerId" value={id} variant="outline">
+          Sign in with {name}
+        </Button>
+      ))}
+    </Form>
   )
 }

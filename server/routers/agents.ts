@@ -5,106 +5,15 @@ import { z } from 'zod'
 import type { Tx } from '#db/client.ts'
 import { prepared } from '#db/prepared.ts'
 import { agents } from '#db/schema.ts'
+import { ConnectorInput, readConnector } from '../connector-input.ts'
 import { procedure } from '../gate.ts'
-import { decodeCursor, encodeCursor, Id, Instant, line, PageInput, pageOf } from '../input.ts'
-import { getRuntime } from '../runtime.ts'
-import { seal } from '../secret-box.ts'
+import { Id } from '../input.ts'
+import { type GivenSecret, sealGiven } from '../kept-secret.ts'
+import { decodeCursor, PageInput, pageOf, TimePosition, toTimePage } from '../paging.ts'
+import { requireQuota } from '../quotas.ts'
 import { t } from '../trpc.ts'
-
-const Environment = z.enum(['dev', 'test', 'staging', 'production'])
-
-const AgentUrl = z
-  .url({ protocol: /^https?$/, error: 'Must be an http or https URL.' })
-  .max(2000)
-  .refine((text) => !/^[a-z]+:\/\/[^/?#]*@/i.test(text), 'Must not contain a user name or password: use secret.')
-
-const headerName = z
-  .string()
-  .regex(/^[A-Za-z0-9-]{1,64}$/, 'Must be a header name.')
-  .default('Authorization')
-
-const ConnectorInput = z.strictObject({
-  type: z.literal('http'),
-  url: AgentUrl,
-  secretHeader: headerName.describe('The header that the secret is sent in.'),
-  secret: line(4000).nullable().optional().describe('Written, never read back. Left out: stays as it is; null: removed.'),
-})
-
-const Connector = z.object({
-  type: z.literal('http'),
-  url: z.string(),
-  secretHeader: z.string(),
-  hasSecret: z.boolean().describe('Whether a secret is kept; the secret itself is never answered.'),
-})
-
-const AgentInput = {
-  name: line(100),
-  description: z.string().trim().max(2000, 'Must have at most 2000 characters.').default(''),
-  environment: Environment,
-  tags: z.array(line(50)).max(20, 'Must have at most 20 tags.').default([]),
-  isActive: z.boolean().default(true),
-  connector: ConnectorInput,
-}
-
-const Agent = z
-  .object({
-    id: Id,
-    name: z.string(),
-    description: z.string(),
-    environment: Environment,
-    tags: z.array(z.string()),
-    isActive: z.boolean(),
-    connector: Connector,
-    createdAt: Instant,
-    updatedAt: Instant,
-  })
-  .meta({ id: 'Agent' })
-type Agent = z.infer<typeof Agent>
-
-const Position = z.tuple([z.string().max(40), Id])
-
-const columns = {
-  id: agents.id,
-  name: agents.name,
-  description: agents.description,
-  environment: agents.environment,
-  tags: agents.tags,
-  isActive: agents.isActive,
-  connector: agents.connector,
-  hasSecret: sql<boolean>`${agents.connectorSecret} is not null`,
-  createdAt: agents.createdAt,
-  updatedAt: agents.updatedAt,
-}
-
-type Row = Omit<Agent, 'connector' | 'createdAt' | 'updatedAt'> & {
-  connector: { type: 'http'; url: string; secretHeader: string }
-  hasSecret: boolean
-  createdAt: Date
-  updatedAt: Date
-}
-
-function toAgent({ connector, hasSecret, createdAt, updatedAt, ...rest }: Row): Agent {
-  return {
-    ...rest,
-    connector: { ...connector, hasSecret },
-    createdAt: createdAt.toISOString(),
-    updatedAt: updatedAt.toISOString(),
-  }
-}
-
-const fieldsOf = ({ id: _, createdAt: __, updatedAt: ___, ...fields }: Agent) => fields
-const entityOf = ({ id, name }: Agent) => ({ type: 'agent', id, name }) as const
-
-/** @throws TRPCError NOT_FOUND, for another tenant's agent too. */
-async function getAgent(tx: Tx, tenantId: string, id: string, forUpdate = false): Promise<Agent> {
-  const query = tx
-    .select(columns)
-    .from(agents)
-    .where(and(eq(agents.tenantId, tenantId), eq(agents.id, id)))
-  const [row] = await (forUpdate ? query.for('update') : query)
-  if (!row) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no agent with this id.' })
-  return toAgent(row)
-}
+import { Agent, AgentInput, columns, entityOf, fieldsOf, getAgent, isAgent, toAgent } from './agent-records.ts'
+import { requireJudgeSetting } from './judge-setting-records.ts'
 
 /** Newest first; with `isAfter`, behind the position of `at` and `id`. */
 function listQuery(tx: Tx, isAfter: boolean) {
@@ -125,6 +34,24 @@ function listQuery(tx: Tx, isAfter: boolean) {
     .prepare('list_agents')
 }
 
+const setAgent = async (tx: Tx, tenantId: string, id: string, fields: Partial<typeof agents.$inferInsert>): Promise<Agent> => {
+  const [row] = await tx
+    .update(agents)
+    .set({ ...fields, updatedAt: sql`clock_timestamp()` })
+    .where(isAgent(tenantId, id))
+    .returning(columns)
+  if (!row) throw new Error('the update returned no row')
+  return toAgent(row)
+}
+
+/** What an update sets besides the connector, and what the audit log says of it: nothing where the secret stays. */
+function secretChange(id: string, secret: GivenSecret) {
+  const connectorSecret = sealGiven(id, secret)
+  return connectorSecret === undefined
+    ? { column: {}, note: {} }
+    : { column: { connectorSecret }, note: { isSecretReplaced: true } }
+}
+
 const openapi = { tags: ['agents'] }
 
 export const agentsRouter = t.router({
@@ -142,15 +69,10 @@ export const agentsRouter = t.router({
     .input(z.strictObject(PageInput))
     .output(pageOf(Agent))
     .query(async ({ ctx: { tx, tenant }, input }) => {
-      const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, Position)
+      const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, TimePosition)
       const query = prepared(tx, `agents.list ${after ? 'after' : 'first'}`, () => listQuery(tx, after !== undefined))
       const rows = await query.execute({ tenantId: tenant.id, limit: input.limit + 1, at: after?.[0], id: after?.[1] })
-      const page = rows.slice(0, input.limit)
-      const last = rows.length > input.limit ? page.at(-1) : undefined
-      return {
-        items: page.map(({ position: _, ...row }) => toAgent(row)),
-        nextCursor: last ? encodeCursor([last.position, last.id]) : null,
-      }
+      return toTimePage(rows, input.limit, toAgent)
     }),
 
   get: procedure
@@ -176,6 +98,7 @@ export const agentsRouter = t.router({
         ...openapi,
         method: 'POST',
         path: '/agents',
+        conflicts: true,
         summary: 'Register an agent',
         description: 'Makes an agent. Names are unique in a tenant, whatever their case.',
         status: 201,
@@ -184,21 +107,14 @@ export const agentsRouter = t.router({
     })
     .input(z.strictObject(AgentInput))
     .output(Agent)
-    .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
-      const {
-        connector: { secret, ...connector },
-        ...fields
-      } = input
+    .mutation(async ({ ctx: { tx, tenant, audit }, input: { connector, ...fields } }) => {
+      const { settings, secret } = readConnector(connector)
+      await requireJudgeSetting(tx, tenant.id, fields.judgeSettingId)
+      await requireQuota(tx, tenant.id, 'maxAgents')
       const id = crypto.randomUUID()
       const [row] = await tx
         .insert(agents)
-        .values({
-          id,
-          tenantId: tenant.id,
-          ...fields,
-          connector,
-          connectorSecret: secret ? seal(getRuntime().secret, id, secret) : null,
-        })
+        .values({ id, tenantId: tenant.id, ...fields, connector: settings, connectorSecret: sealGiven(id, secret) ?? null })
         .returning(columns)
       if (!row) throw new Error('the insert returned no row')
       const agent = toAgent(row)
@@ -214,31 +130,56 @@ export const agentsRouter = t.router({
         ...openapi,
         method: 'PUT',
         path: '/agents/{id}',
+        conflicts: true,
         summary: 'Replace an agent',
-        description: 'Replaces all fields; those left out take their defaults. A secret that is left out stays as it is.',
+        description:
+          'Replaces all fields; those left out take their defaults. A secret that is left out stays as it is, unless scheme, host or port of the address change: then it has to be given again.',
       },
     })
     .input(z.strictObject({ id: Id, ...AgentInput }))
     .output(Agent)
-    .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
-      const {
-        id,
-        connector: { secret, ...connector },
-        ...fields
-      } = input
+    .mutation(async ({ ctx: { tx, tenant, audit }, input: { id, connector, ...fields } }) => {
+      await requireJudgeSetting(tx, tenant.id, fields.judgeSettingId)
       const before = await getAgent(tx, tenant.id, id, true)
-      const connectorSecret =
-        secret === undefined ? {} : { connectorSecret: secret === null ? null : seal(getRuntime().secret, id, secret) }
-      const [row] = await tx
-        .update(agents)
-        .set({ ...fields, connector, ...connectorSecret, updatedAt: sql`clock_timestamp()` })
-        .where(and(eq(agents.tenantId, tenant.id), eq(agents.id, id)))
-        .returning(columns)
-      if (!row) throw new Error('the update returned no row')
-      const agent = toAgent(row)
-      const secretChange = secret === undefined ? {} : { isSecretReplaced: true }
-      audit.record({ entity: entityOf(agent), before: fieldsOf(before), after: { ...fieldsOf(agent), ...secretChange } })
-      return agent
+      const { settings, secret } = readConnector(connector, before.connector)
+      const { column, note } = secretChange(id, secret)
+      const after = await setAgent(tx, tenant.id, id, { ...fields, connector: settings, ...column })
+      audit.record({
+        entity: entityOf(after),
+        before: fieldsOf(before),
+        after: { ...fieldsOf(after), ...note },
+      })
+      return after
+    }),
+
+  replaceConnector: procedure
+    .meta({
+      role: 'TenantAdmin',
+      audit: 'agent.connector_replaced',
+      openapi: {
+        ...openapi,
+        method: 'PUT',
+        path: '/agents/{id}/connectors/{connectorId}',
+        summary: 'Replace an agent’s connector',
+        description:
+          'How the agent is talked to, and nothing else of it. The connector keeps its id; a secret that is left out stays as it is, as when the agent is replaced.',
+      },
+    })
+    .input(z.strictObject({ id: Id, connectorId: Id, connector: ConnectorInput }))
+    .output(Agent)
+    .mutation(async ({ ctx: { tx, tenant, audit }, input: { id, connectorId, connector } }) => {
+      const before = await getAgent(tx, tenant.id, id, true)
+      if (before.connector.id !== connectorId.toLowerCase())
+        throw new TRPCError({ code: 'NOT_FOUND', message: 'This agent has no connector with this id.' })
+      const { settings, secret } = readConnector(connector, before.connector)
+      const { column, note } = secretChange(id, secret)
+      const after = await setAgent(tx, tenant.id, id, { connector: settings, ...column })
+      audit.record({
+        entity: entityOf(after),
+        before: { connector: before.connector },
+        after: { connector: after.connector, ...note },
+      })
+      return after
     }),
 
   delete: procedure
@@ -250,7 +191,7 @@ export const agentsRouter = t.router({
         method: 'DELETE',
         path: '/agents/{id}',
         summary: 'Delete an agent',
-        description: 'Removes the agent; its audit trail stays.',
+        description: 'Removes the agent; its runs and its audit trail stay.',
         status: 204,
       },
     })
@@ -258,7 +199,7 @@ export const agentsRouter = t.router({
     .output(z.void())
     .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
       const before = await getAgent(tx, tenant.id, input.id, true)
-      await tx.delete(agents).where(and(eq(agents.tenantId, tenant.id), eq(agents.id, input.id)))
+      await tx.delete(agents).where(isAgent(tenant.id, input.id))
       audit.record({ entity: entityOf(before), before: fieldsOf(before) })
     }),
 })

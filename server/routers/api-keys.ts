@@ -1,10 +1,15 @@
-// API keys: made, shown once, renamed, revoked, deleted.
-import { and, asc, desc, eq, sql } from 'drizzle-orm'
+// API keys: made, shown once, renamed, limited, revoked, deleted.
+import { isDeepStrictEqual } from 'node:util'
+import { and, asc, desc, eq, gt, ne, or, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { apiKeys } from '#db/schema.ts'
 import { generateApiKey } from '../api-key.ts'
+import { requireFreshToMint } from '../fresh-sign-in.ts'
 import { procedure } from '../gate.ts'
-import { decodeCursor, encodeCursor, GivenInstant, Id, line, PageInput, pageOf } from '../input.ts'
+import { GivenInstant, Id, line } from '../input.ts'
+import { type KeyLimits, KeyLimitsInput } from '../key-limits.ts'
+import { decodeCursor, PageInput, pageOf, toPage } from '../paging.ts'
+import { requireQuota } from '../quotas.ts'
 import { Role } from '../roles.ts'
 import { t } from '../trpc.ts'
 import {
@@ -12,22 +17,38 @@ import {
   columns,
   entityOf,
   getKey,
+  KeyFilter,
   KeyName,
   KeySort,
   KeyStatus,
-  lockPrincipal,
+  limitsSet,
+  lockPrincipals,
+  matches,
   NewApiKey,
+  now,
   requireExpiry,
   requireFreeName,
   requireMayChange,
   requireMayGrant,
+  requireMayLimit,
+  requireMayRelimit,
   requireUnsent,
+  revokedBy,
   sorts,
   statusIs,
   toApiKey,
 } from './api-key-records.ts'
 
 const openapi = { tags: ['api-keys'] }
+
+/** One for each job of a pipeline would leave no room for any other. */
+const isNoExpiredCi = or(ne(apiKeys.createdByKind, 'trust_rule'), gt(apiKeys.expiresAt, now))
+
+/** What an update can change of a key. */
+const changeable = ({ name, allowedIps, requestsPerMinute, scopes }: Changeable) => {
+  return { name, allowedIps, requestsPerMinute, scopes }
+}
+type Changeable = KeyLimits & { name: string }
 
 export const apiKeysRouter = t.router({
   list: procedure
@@ -44,16 +65,19 @@ export const apiKeysRouter = t.router({
     .input(
       z.strictObject({
         ...PageInput,
-        search: z.string().max(200).optional().describe('A part of the name, or the beginning of the key.'),
-        role: Role.optional(),
+        ...KeyFilter,
         status: KeyStatus.optional(),
+        withExpiredCi: z
+          .boolean()
+          .default(true)
+          .describe('Whether to list the keys that CI pipelines had for their minutes, which stay for a week.'),
         sort: KeySort.default('createdAt'),
         order: z.enum(['asc', 'desc']).default('desc'),
       }),
     )
     .output(pageOf(ApiKey))
     .query(async ({ ctx: { tx, tenant }, input }) => {
-      const { limit, cursor, search, role, status } = input
+      const { limit, cursor, status } = input
       const { by, type } = sorts[input.sort]
       const isAscending = input.order === 'asc'
       const direction = isAscending ? asc : desc
@@ -66,22 +90,15 @@ export const apiKeysRouter = t.router({
         .where(
           and(
             eq(apiKeys.tenantId, tenant.id),
-            role && eq(apiKeys.role, role),
+            matches(input),
             status && statusIs[status],
-            search
-              ? sql`(strpos(lower(${apiKeys.name}), lower(${search})) > 0 or starts_with(${search}, ${apiKeys.prefix}) or starts_with(${apiKeys.prefix}, ${search}))`
-              : undefined,
+            input.withExpiredCi ? undefined : isNoExpiredCi,
             after && sql`(${by}, ${apiKeys.id}) ${isAscending ? sql`>` : sql`<`} (${after[2]}::${type}, ${after[3]}::uuid)`,
           ),
         )
         .orderBy(direction(by), direction(apiKeys.id))
         .limit(limit + 1)
-      const page = rows.slice(0, limit)
-      const last = rows.length > limit ? page.at(-1) : undefined
-      return {
-        items: page.map(toApiKey),
-        nextCursor: last ? encodeCursor([input.sort, input.order, last.position, last.id]) : null,
-      }
+      return toPage(rows, limit, toApiKey, ({ position, id }) => [input.sort, input.order, position, id])
     }),
 
   get: procedure
@@ -103,12 +120,15 @@ export const apiKeysRouter = t.router({
     .meta({
       role: 'TenantAdmin',
       audit: 'api_key.created',
+      shownOnce: 'key',
       openapi: {
         ...openapi,
         method: 'POST',
         path: '/admin/api-keys',
+        conflicts: true,
         summary: 'Generate an API key',
-        description: 'Makes a key and answers it, the only time it is ever shown. Nobody can grant a role above their own.',
+        description:
+          'Makes a key and answers it, the only time it is ever shown. Nobody can grant a role or limits above their own.',
         status: 201,
         location: '/admin/api-keys/{id}',
       },
@@ -118,6 +138,7 @@ export const apiKeysRouter = t.router({
         name: KeyName.describe('Unique among the active keys of the tenant, whatever its case.'),
         role: Role,
         expiresAt: GivenInstant.optional().describe('When the key expires; never when left out, where the deployment allows it.'),
+        ...KeyLimitsInput,
         formId: Id.optional().describe('A UUID of your choosing: a second request with the same one makes no second key.'),
       }),
     )
@@ -125,9 +146,12 @@ export const apiKeysRouter = t.router({
     .mutation(async ({ ctx: { tx, principal, tenant, audit }, input }) => {
       const { name, role, formId } = input
       requireMayGrant(principal, role)
+      await requireFreshToMint(tx, principal, role)
+      const limits = requireMayLimit(principal, input)
       const expiresAt = requireExpiry(input.expiresAt)
       if (formId) await requireUnsent(tx, tenant.id, formId)
-      await requireFreeName(tx, tenant.id, name)
+      await requireQuota(tx, tenant.id, 'maxApiKeys')
+      await requireFreeName(tx, name)
       const { key, hash, prefix } = generateApiKey()
       const [row] = await tx
         .insert(apiKeys)
@@ -138,46 +162,57 @@ export const apiKeysRouter = t.router({
           keyHash: hash,
           role,
           expiresAt,
+          ...limits,
           formId: formId ?? null,
           createdByKind: principal.kind,
           createdById: principal.id,
           createdByName: principal.name,
+          ownerId: principal.ownerId,
         })
         .returning(columns)
       if (!row) throw new Error('the insert returned no row')
       const made = toApiKey(row)
-      audit.record({ entity: entityOf(made), after: { name, prefix, role, expiresAt: made.expiresAt } })
+      audit.record({ entity: entityOf(made), after: { name, prefix, role, expiresAt: made.expiresAt, ...limitsSet(limits) } })
       return { ...made, key }
     }),
 
   update: procedure
     .meta({
       role: 'TenantAdmin',
-      audit: 'api_key.renamed',
+      audit: 'api_key.updated',
       openapi: {
         ...openapi,
         method: 'PATCH',
         path: '/admin/api-keys/{id}',
-        summary: 'Rename an API key',
-        description: 'Changes the name. Role and expiry can’t be changed: make another key.',
+        conflicts: true,
+        summary: 'Rename or limit an API key',
+        description:
+          'Changes the name, the limits, or both; what is left out stays. Anybody who may change the key may narrow its limits, and widen them up to their own. Once this has answered, nothing commits beyond narrower limits. A role is lowered by a trial, and never raised; the expiry can’t be changed: rotate, or make another key.',
       },
     })
-    .input(z.strictObject({ id: Id, name: KeyName }))
+    .input(
+      z
+        .strictObject({ id: Id, name: KeyName.optional(), ...KeyLimitsInput })
+        .refine(({ id: _, ...changes }) => Object.values(changes).some((value) => value !== undefined), 'Name what to change.'),
+    )
     .output(ApiKey)
-    .mutation(async ({ ctx: { tx, principal, tenant, audit }, input: { id, name } }) => {
+    .mutation(async ({ ctx: { tx, principal, tenant, audit }, input: { id, name: newName, ...asked } }) => {
+      requireMayChange(principal, await getKey(tx, tenant.id, id))
+      if (Object.values(asked).some((limit) => limit !== undefined)) await lockPrincipals(tx, id)
       const before = await getKey(tx, tenant.id, id, true)
-      requireMayChange(principal, before)
-      if (before.name === name) {
+      const name = newName ?? before.name
+      const limits = requireMayRelimit(principal, before, asked)
+      const after = { ...before, name, ...limits }
+      if (isDeepStrictEqual(after, before)) {
         audit.unchanged()
         return before
       }
-      if (before.status === 'active') await requireFreeName(tx, tenant.id, name, id)
+      if (before.status === 'active' && name !== before.name) await requireFreeName(tx, name, id)
       await tx
         .update(apiKeys)
-        .set({ name })
+        .set({ name, ...limits })
         .where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
-      const after = { ...before, name }
-      audit.record({ entity: entityOf(after), before: { name: before.name }, after: { name } })
+      audit.record({ entity: entityOf(after), before: changeable(before), after: changeable(after) })
       return after
     }),
 
@@ -198,7 +233,7 @@ export const apiKeysRouter = t.router({
     .output(ApiKey)
     .mutation(async ({ ctx: { tx, principal, tenant, audit }, input: { id, reason } }) => {
       requireMayChange(principal, await getKey(tx, tenant.id, id))
-      await lockPrincipal(tx, id)
+      await lockPrincipals(tx, id)
       const before = await getKey(tx, tenant.id, id, true)
       if (before.status === 'revoked') {
         audit.unchanged()
@@ -206,12 +241,7 @@ export const apiKeysRouter = t.router({
       }
       await tx
         .update(apiKeys)
-        .set({
-          revokedAt: sql`clock_timestamp()`,
-          revokedById: principal.id,
-          revokedByName: principal.name,
-          revokedReason: reason || null,
-        })
+        .set(revokedBy(principal, reason))
         .where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
       const after = await getKey(tx, tenant.id, id)
       const change = { before: { status: before.status }, after: { status: after.status } }
@@ -236,7 +266,7 @@ export const apiKeysRouter = t.router({
     .output(z.void())
     .mutation(async ({ ctx: { tx, principal, tenant, audit }, input: { id } }) => {
       requireMayChange(principal, await getKey(tx, tenant.id, id))
-      await lockPrincipal(tx, id)
+      await lockPrincipals(tx, id)
       const before = await getKey(tx, tenant.id, id, true)
       await tx.delete(apiKeys).where(and(eq(apiKeys.tenantId, tenant.id), eq(apiKeys.id, id)))
       const { name, prefix, role, status, expiresAt } = before

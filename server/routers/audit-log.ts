@@ -1,41 +1,35 @@
-// The audit log, read.
-import { and, desc, eq, gte, lt, or, sql } from 'drizzle-orm'
+// The audit log: read, followed, exported, and how long it is kept.
+import { TRPCError } from '@trpc/server'
+import { eq } from 'drizzle-orm'
 import { z } from 'zod'
-import { auditFolds, auditLog } from '#db/schema.ts'
+import { tenants } from '#db/schema.ts'
+import { findStatement, readHead, writeCheckpoint } from '../audit-checkpoints.ts'
+import { AuditEntry, AuditFilters, findEntries, findInChain } from '../audit-query.ts'
 import { procedure } from '../gate.ts'
-import { decodeCursor, encodeCursor, GivenInstant, Instant, PageInput, pageOf } from '../input.ts'
+import { Instant } from '../input.ts'
+import { decodeCursor, PageInput, pageOf, toPage } from '../paging.ts'
+import { badField } from '../problem.ts'
 import { t } from '../trpc.ts'
 
-const Fields = z.record(z.string(), z.unknown())
+const tags = ['audit-log']
 
-const AuditEntry = z
+const Sequence = z.number().int().nonnegative()
+
+export const Checkpoint = z
   .object({
-    id: z.number().int(),
+    type: z.enum(['checkpoint', 'cut']),
+    tenantId: z.string(),
+    seq: Sequence.describe('Of the newest entry that it covers.'),
+    hash: z.string().describe('Hash of that entry.'),
     at: Instant,
-    actor: z.object({
-      kind: z.enum(['user', 'key', 'console', 'system']),
-      id: z.string(),
-      name: z.string(),
-      role: z.string().nullable(),
-    }),
-    action: z.string(),
-    entity: z.object({ type: z.string(), id: z.string(), name: z.string() }),
-    outcome: z.enum(['success', 'refused']),
-    occurrences: z.number().int().describe('Refusals of one principal and operation are folded to one entry a minute.'),
-    ip: z.string().nullable(),
-    userAgent: z.string().nullable(),
-    requestId: z.string(),
-    details: z.object({
-      before: Fields.optional(),
-      after: Fields.optional(),
-      reason: z.string().optional(),
-      operation: z.string().optional(),
-    }),
+    keyId: z.string().describe('`kid` of the key at /.well-known/mate-audit-key.'),
+    signature: z.string().describe('Ed25519 over the canonical form (RFC 8785) of the rest, in base64url.'),
   })
-  .meta({ id: 'AuditEntry' })
+  .meta({ id: 'AuditCheckpoint' })
 
-/** True when the text holds the search, whatever its case; % and _ are ordinary characters. */
-const contains = (column: unknown, search: string) => sql`strpos(lower(${column}), lower(${search})) > 0`
+export const ExportFormat = z.enum(['ndjson', 'csv'])
+
+const Retention = z.number().int().min(30, 'Must be at least 30.').max(36_500).nullable()
 
 export const auditLogRouter = t.router({
   list: procedure
@@ -45,61 +39,145 @@ export const auditLogRouter = t.router({
         method: 'GET',
         path: '/admin/audit-log',
         summary: 'Read the audit log',
-        description: 'Entries of the tenant, newest first. Filters are combined with and.',
-        tags: ['audit-log'],
+        description:
+          'Entries of the tenant, newest first. Filters are combined with and. With `after`, the entries behind that sequence, oldest first: ask again with the last `seq` that you got, and you miss none and get none twice.',
+        tags,
       },
     })
     .input(
       z.strictObject({
         ...PageInput,
-        action: z.string().max(100).optional().describe('Such as `api_key.revoked`.'),
-        entityType: z.string().max(100).optional().describe('Such as `api_key`.'),
-        actor: z.string().max(200).optional().describe('The id of who did it, or a part of the name.'),
-        search: z.string().max(200).optional().describe('A part of a name, an id, an address or a request id.'),
-        from: GivenInstant.optional().describe('Earliest instant, inclusive.'),
-        to: GivenInstant.optional().describe('Latest instant, exclusive.'),
+        ...AuditFilters,
+        after: Sequence.optional().describe('A sequence, 0 for the beginning. Not together with filters or a cursor.'),
       }),
     )
     .output(pageOf(AuditEntry))
-    .query(async ({ ctx: { tx, tenant }, input }) => {
-      const { limit, cursor, action, entityType, actor, search, from, to } = input
-      const before = cursor === undefined ? undefined : decodeCursor(cursor, z.tuple([z.number().int().nonnegative()]))
-      const searched = sql`concat_ws(' ', ${auditLog.entityName}, ${auditLog.entityId}, ${auditLog.actorName}, ${auditLog.actorId}, ${auditLog.action}, ${auditLog.ip}, ${auditLog.requestId}, ${auditLog.details} ->> 'reason')`
-      const rows = await tx
-        .select({
-          id: auditLog.id,
-          at: auditLog.at,
-          actor: { kind: auditLog.actorKind, id: auditLog.actorId, name: auditLog.actorName, role: auditLog.actorRole },
-          action: auditLog.action,
-          entity: { type: auditLog.entityType, id: auditLog.entityId, name: auditLog.entityName },
-          outcome: auditLog.outcome,
-          occurrences: sql<number>`coalesce(${auditFolds.occurrences}, 1)`,
-          ip: auditLog.ip,
-          userAgent: auditLog.userAgent,
-          requestId: auditLog.requestId,
-          details: auditLog.details,
-        })
-        .from(auditLog)
-        .leftJoin(auditFolds, and(eq(auditFolds.tenantId, auditLog.tenantId), eq(auditFolds.foldKey, auditLog.foldKey)))
-        .where(
-          and(
-            eq(auditLog.tenantId, tenant.id),
-            before && lt(auditLog.id, before[0]),
-            action ? eq(auditLog.action, action) : undefined,
-            entityType ? eq(auditLog.entityType, entityType) : undefined,
-            actor ? or(eq(auditLog.actorId, actor), contains(auditLog.actorName, actor)) : undefined,
-            search ? contains(searched, search) : undefined,
-            from ? gte(auditLog.at, new Date(from)) : undefined,
-            to ? lt(auditLog.at, new Date(to)) : undefined,
-          ),
-        )
-        .orderBy(desc(auditLog.id))
-        .limit(limit + 1)
-      const page = rows.slice(0, limit)
-      const last = rows.length > limit ? page.at(-1) : undefined
+    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor, after, ...filters } }) => {
+      if (after !== undefined) {
+        const [other] = Object.keys({ ...filters, ...(cursor === undefined ? {} : { cursor }) })
+        if (other !== undefined) throw badField('after', 'Goes with no filter and no cursor.')
+        const items = await findInChain(tx, tenant.id, {}, { after, limit })
+        return { items, nextCursor: null }
+      }
+      const before = cursor === undefined ? undefined : decodeCursor(cursor, z.tuple([Sequence]))[0]
+      const found = await findEntries(tx, tenant.id, filters, { before, limit: limit + 1 })
+      return toPage(
+        found,
+        limit,
+        (entry) => entry,
+        ({ id }) => [id],
+      )
+    }),
+
+  getChain: procedure
+    .meta({
+      role: 'TenantAdmin',
+      openapi: {
+        method: 'GET',
+        path: '/admin/audit-log/chain',
+        summary: 'Where the chain stands',
+        description:
+          'Sequence and hash of the newest entry, the newest signed checkpoint, and how far the log was cut off, if it was.',
+        tags,
+      },
+    })
+    .input(z.strictObject({}))
+    .output(
+      z.object({
+        seq: Sequence,
+        hash: z.string(),
+        checkpoint: Checkpoint.nullable(),
+        cut: Checkpoint.nullable(),
+        retentionDays: Retention,
+      }),
+    )
+    .query(async ({ ctx: { tx, tenant } }) => {
+      const { seq, hash } = await readHead(tx, tenant.id)
+      const [row] = await tx.select({ days: tenants.auditRetentionDays }).from(tenants).where(eq(tenants.id, tenant.id))
       return {
-        items: page.map((row) => ({ ...row, at: row.at.toISOString() })),
-        nextCursor: last ? encodeCursor([last.id]) : null,
+        seq,
+        hash,
+        checkpoint: (await findStatement(tx, tenant.id, 'checkpoint')) ?? null,
+        cut: (await findStatement(tx, tenant.id, 'cut')) ?? null,
+        retentionDays: row?.days ?? null,
       }
     }),
+
+  setRetention: procedure
+    .meta({
+      role: 'TenantAdmin',
+      audit: 'audit_log.retention_set',
+      openapi: {
+        method: 'PUT',
+        path: '/admin/audit-log/retention',
+        summary: 'Set how long entries are kept',
+        description:
+          'Entries that are older are cut off once a day, behind a signed statement of where. Without an age they are kept for ever.',
+        tags,
+      },
+    })
+    .input(z.strictObject({ retentionDays: Retention.describe('Days, at least 30; null keeps entries for ever.') }))
+    .output(z.object({ retentionDays: Retention }))
+    .mutation(async ({ ctx: { tx, tenant, audit }, input: { retentionDays } }) => {
+      const ours = eq(tenants.id, tenant.id)
+      const [row] = await tx.select({ days: tenants.auditRetentionDays }).from(tenants).where(ours)
+      if (!row) throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no such tenant.' })
+      if (row.days === retentionDays) {
+        audit.unchanged()
+        return { retentionDays }
+      }
+      await tx.update(tenants).set({ auditRetentionDays: retentionDays }).where(ours)
+      audit.record({
+        entity: { type: 'tenant', ...tenant },
+        before: { retentionDays: row.days },
+        after: { retentionDays },
+      })
+      return { retentionDays }
+    }),
+
+  export: procedure
+    .meta({
+      role: 'TenantAdmin',
+      audit: 'audit_log.exported',
+      scope: 'audit-log:read',
+      openapi: {
+        method: 'GET',
+        path: '/admin/audit-log/export',
+        summary: 'Export the audit log',
+        description:
+          'All entries that match, oldest first, as a file. NDJSON ends with a signed checkpoint and is checked without a server: `npx mate audit verify FILE`. The export itself is audited. By tRPC, only the checkpoint is answered.',
+        tags,
+        stream: ['application/x-ndjson', 'text/csv'],
+      },
+    })
+    .input(z.strictObject({ ...AuditFilters, format: ExportFormat.default('ndjson') }))
+    .output(Checkpoint)
+    .mutation(async ({ ctx: { tx, tenant, audit }, input }) => {
+      const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
+      audit.record({ entity: { type: 'tenant', ...tenant }, after: given })
+      return writeCheckpoint(tx, tenant.id)
+    }),
+})
+
+/** Not at any door: the batches of an export, each through the gate, so that a key which is revoked meanwhile gets no more. */
+export const auditExportRouter = t.router({
+  auditLog: t.router({
+    exportBatch: procedure
+      .meta({
+        role: 'TenantAdmin',
+        openapi: {
+          method: 'GET',
+          path: '/admin/audit-log/export',
+          summary: 'A batch of an export',
+          description: 'What an export writes at once.',
+          tags,
+        },
+      })
+      .input(z.strictObject({ ...AuditFilters, after: Sequence, upTo: Sequence }))
+      .output(z.object({ entries: z.array(AuditEntry), cut: Checkpoint.nullable() }))
+      .query(async ({ ctx: { tx, tenant }, input: { after, upTo, ...filters } }) => ({
+        entries: await findInChain(tx, tenant.id, filters, { after, upTo }),
+        cut: after === 0 ? ((await findStatement(tx, tenant.id, 'cut')) ?? null) : null,
+      })),
+  }),
 })

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { procedure } from '../gate.ts'
 import { Id, Instant } from '../input.ts'
-import { operationsOf } from '../operations.ts'
+import { operationsOf } from '../permissions.ts'
 import { Role } from '../roles.ts'
 import { t } from '../trpc.ts'
 
@@ -14,7 +14,11 @@ const Me = z
     role: Role,
     tenant: z.object({ id: Id, name: z.string() }).describe('The tenant that this request acts in.'),
     expiresAt: Instant.nullable().describe('When the key expires; null for never.'),
-    operations: z.array(z.string()).describe('The operations that this role may call, by their tRPC names.'),
+    rotatesOutAt: Instant.nullable().describe('When the overlap of a rotated key ends; null for a key that was not rotated.'),
+    allowedIps: z.array(z.string()).nullable().describe('The networks that it may be used from; null for anywhere.'),
+    requestsPerMinute: z.number().int().nullable().describe('Null for no limit.'),
+    scopes: z.array(z.string()).nullable().describe('What it may do of what its role allows; null for all of it.'),
+    operations: z.array(z.string()).describe('The operations that it may call, by their tRPC names.'),
   })
   .meta({ id: 'Me' })
 
@@ -39,6 +43,8 @@ export const meRouter = t.router({
       role: principal.role,
       tenant,
       expiresAt: principal.expiresAt?.toISOString() ?? null,
-      operations: operationsOf(principal.role),
+      rotatesOutAt: principal.rotatesOutAt?.toISOString() ?? null,
+      ...principal.limits,
+      operations: operationsOf({ role: principal.role, scopes: principal.limits.scopes }),
     })),
 })

@@ -77,7 +77,14 @@ for (const javaScriptEnabled of [true, false]) {
         await page.getByRole('link', { name: 'Audit Log' }).click()
         await arriveAt(page, 'Audit Log')
         const log = (await page.getByRole('table').textContent()) ?? ''
-        for (const action of ['api_key.created', 'api_key.refused', 'api_key.revoked', 'user.signed_in', 'tenant.created']) {
+        for (const action of [
+          'api_key.created',
+          'api_key.refused',
+          'api_key.revoked',
+          'api_key.tripwire',
+          'user.signed_in',
+          'tenant.created',
+        ]) {
           expect(log).toContain(action)
         }
         expect(log).toContain('leaked in a build log')

@@ -1,0 +1,28 @@
+// What every section is given: the seeded database, the pace, the report, and a way to start what it measures.
+import type { Pace } from './measure.ts'
+import type { Report } from './report.ts'
+import type { Seeded } from './seed.ts'
+import type { Subject } from './subjects.ts'
+
+export interface Bench {
+  /** A folder that is gone after the run. */
+  folder: string
+  isQuick: boolean
+  url: string
+  seeded: Seeded
+  pace: Pace
+  report: Report
+  /** Starts `node script …` on the server's core, on the database at `url` unless `env` names another; stops with its section. */
+  start(script: string, args?: string[], env?: Record<string, string>): Promise<Subject>
+}
+
+export type Section = (bench: Bench) => Promise<void>
+
+export const builtServer = 'build/server/index.js'
+
+/** Another database of the same PostgreSQL. */
+export function besides(url: string, name: string): string {
+  const other = new URL(url)
+  other.pathname = `/${name}`
+  return other.href
+}

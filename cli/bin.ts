@@ -1,0 +1,4 @@
+// `mate`, as the package brings it.
+import { main } from './main.ts'
+
+process.exitCode = await main(process.argv.slice(2))
