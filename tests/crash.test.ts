@@ -1,8 +1,10 @@
-// kill -9 in the middle of creates, revokes and deletes: what was answered is there, and every row has its audit entry.
+// kill -9 in the middle of creates, revokes and deletes: what was answered is there, every row has its audit entry, and every
+// entry its place in the chain.
 import { and, eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Database } from '#db/client.ts'
 import { apiKeys, auditLog } from '#db/schema.ts'
+import { readPublicKeys, verifyExport } from '#server/audit-verify.ts'
 import { type ChildServer, makePlace, type Place, sleep, startChildServer } from './child-server.ts'
 import { report } from './faults/scale.ts'
 import { isPostgres, type SeededKey, seedKey, seedTenant } from './harness.ts'
@@ -155,7 +157,18 @@ async function verifyOverRest(server: ChildServer, stories: Story[]): Promise<vo
   if (isOut) expect((await server.request('/api/me', { key: isOut.key })).status).toBe(401)
 }
 
-test(`kill -9 during creates, revokes and deletes, ${rounds} times: every answered write is there, row ⇔ audit entry`, {
+/** The chain of all rounds: what a crash breaks in it stays broken. */
+async function verifyChain(): Promise<void> {
+  const server = await startChildServer(place.settings)
+  const trusted = readPublicKeys(await (await server.request('/.well-known/mate-audit-key')).text())
+  const { status, body } = await server.request('/api/admin/audit-log/export', { key: admin.key })
+  expect(status).toBe(200)
+  const { isIntact, lines } = await verifyExport(body as ReadableStream<Uint8Array>, trusted)
+  expect({ isIntact, lines }).toMatchObject({ isIntact: true })
+  await server.kill('SIGTERM')
+}
+
+test(`kill -9 during creates, revokes and deletes, ${rounds} times: every answered write is there, row ⇔ audit entry ⇔ chain`, {
   timeout: 3_600_000,
 }, async () => {
   const stories: Story[] = []
@@ -173,9 +186,10 @@ test(`kill -9 during creates, revokes and deletes, ${rounds} times: every answer
     await Promise.all(working)
     await verify(stories)
   }
+  await verifyChain()
   report(
     `kill -9 of the server during a mixed load, ${rounds} times, on ${isPostgres ? 'PostgreSQL' : 'PGlite'}`,
-    `${stories.length} creations answered, none lost; row ⇔ audit entry`,
+    `${stories.length} creations answered, none lost; row ⇔ audit entry ⇔ chain`,
   )
   // The load was mixed, and some of it was cut off in the middle.
   expect(stories.filter((story) => story.delete === 'answered').length).toBeGreaterThan(rounds)
