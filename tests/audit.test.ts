@@ -64,7 +64,7 @@ describe('an entry', () => {
     const userAgent = `a client, by ${door}`
     const answer = await call(server, each, input, { key: house.admin.key, headers: { 'user-agent': userAgent } })
     expect(answer.problem).toEqual({})
-    const entries = (await auditOf(server, house.id)).slice(audit)
+    const entries = await auditOf(server, house.id, audit)
     const [bulkId] = (input.ids ?? []) as string[]
     const entityType = entityTypeOf(each)
     const tenantId = entityType === 'tenant' ? house.id : undefined
@@ -99,7 +99,7 @@ describe('an entry', () => {
     const input = await validInput(server, each, house.id)
     const audit = await countAudit(server, house.id)
     expect((await page.call?.(each, input, house.user.cookie))?.problem).toEqual({})
-    expect((await auditOf(server, house.id)).slice(audit)).toMatchObject([
+    expect(await auditOf(server, house.id, audit)).toMatchObject([
       {
         ...{
           actorKind: 'user',

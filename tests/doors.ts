@@ -1,7 +1,8 @@
 // Calls an operation through each door, and knows for every operation an input that succeeds. Shared by the generated tests.
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
-import { eq, getTableColumns, sql } from 'drizzle-orm'
+import { eq, getTableColumns, isNotNull, or, type SQL, sql } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
 import { pageContext } from '#app/context.ts'
 import {
   agents,
@@ -318,7 +319,10 @@ export const validInputs: Record<string, MakeInput> = {
 
 /** Lets all keys and sessions be used again that an earlier call shut out. */
 export async function thaw({ database: { db } }: Pick<TestServer, 'database'>): Promise<void> {
-  await db.update(tenants).set({ keysFrozenAt: null, requiresSecondFactor: false })
+  await db
+    .update(tenants)
+    .set({ keysFrozenAt: null, requiresSecondFactor: false })
+    .where(or(isNotNull(tenants.keysFrozenAt), eq(tenants.requiresSecondFactor, true)))
 }
 
 export async function validInput(server: TestServer, { name }: Operation, tenantId: string): Promise<Input> {
@@ -452,37 +456,37 @@ export function sendRaw(
   })
 }
 
+/** What is written behind a call's back: last uses, and what a delivery finds. */
+const isUnsteady = (name: string) => /^last(Used|SignedIn)/.test(name) || name === 'failingSince'
+
+/** All rows of a table that are `of` it, in one text; without the columns that are written behind a call's back. */
+function asJson(table: PgTable, of: SQL): SQL {
+  const columns = Object.entries(getTableColumns(table))
+  const unsteady = columns.flatMap(([name, column]) => (isUnsteady(name) ? [column.name] : []))
+  return sql`(select jsonb_agg(to_jsonb(each) - ${sql.param(`{${unsteady}}`)}::text[] order by each.id) from ${table} each where ${of})`
+}
+
+const tablesOfTenant = [
+  ...[agents, testSuites, testCases, judgeSettings, apiKeys, users, invitations, trustRules, runs, results, notices, webhooks],
+]
+
 /** A delivery that is done, and then pending, was asked for again; its first attempts are made behind a call's back. */
-const isRepeated = sql<boolean>`${webhookDeliveries.status} = 'pending' and ${webhookDeliveries.attempts} > 0 and ${webhookDeliveries.retries} = 0`
+const isRepeated = sql`each.status = 'pending' and each.attempts > 0 and each.retries = 0`
 
-/** Not what a delivery writes behind a call's back. */
-const { failingSince: _, ...steadyWebhookColumns } = getTableColumns(webhooks)
-
-/** Every row of a tenant but its audit log, as text; without what is written behind a call's back (last use). */
+/** Every row of a tenant but its audit log, as text; without what is written behind a call's back. */
 export async function rowsOf({ database: { db } }: TestServer, tenantId: string): Promise<string> {
-  const ofTenant = [
-    await db.select().from(tenants).where(eq(tenants.id, tenantId)),
-    await db.select().from(agents).where(eq(agents.tenantId, tenantId)).orderBy(agents.id),
-    await db.select().from(testSuites).where(eq(testSuites.tenantId, tenantId)).orderBy(testSuites.id),
-    await db.select().from(testCases).where(eq(testCases.tenantId, tenantId)).orderBy(testCases.id),
-    await db.select().from(judgeSettings).where(eq(judgeSettings.tenantId, tenantId)).orderBy(judgeSettings.id),
-    await db.select().from(apiKeys).where(eq(apiKeys.tenantId, tenantId)).orderBy(apiKeys.id),
-    await db.select().from(users).where(eq(users.tenantId, tenantId)).orderBy(users.id),
-    await db.select().from(invitations).where(eq(invitations.tenantId, tenantId)).orderBy(invitations.id),
-    await db.select().from(trustRules).where(eq(trustRules.tenantId, tenantId)).orderBy(trustRules.id),
-    await db.select().from(runs).where(eq(runs.tenantId, tenantId)).orderBy(runs.id),
-    await db.select().from(results).where(eq(results.tenantId, tenantId)).orderBy(results.id),
-    await db.select().from(notices).where(eq(notices.tenantId, tenantId)).orderBy(notices.id),
-    await db.select(steadyWebhookColumns).from(webhooks).where(eq(webhooks.tenantId, tenantId)).orderBy(webhooks.id),
-    await db
-      .select({ id: webhookDeliveries.id, event: webhookDeliveries.event, body: webhookDeliveries.body, isRepeated })
-      .from(webhookDeliveries)
-      .where(eq(webhookDeliveries.tenantId, tenantId))
-      .orderBy(webhookDeliveries.id),
+  const parts = [
+    asJson(tenants, sql`each.id = ${tenantId}`),
+    ...tablesOfTenant.map((table) => asJson(table, sql`each.tenant_id = ${tenantId}`)),
+    sql`(select jsonb_agg(jsonb_build_array(each.id, each.event, each.body, ${isRepeated}) order by each.id)
+      from ${webhookDeliveries} each where each.tenant_id = ${tenantId})`,
+    // Of the whole deployment.
+    asJson(identityProviders, sql`true`),
   ]
-  // Of the whole deployment.
-  const ofAll = await db.select().from(identityProviders).orderBy(identityProviders.id)
-  return JSON.stringify([ofTenant, ofAll], (name, value) => (/^last(Used|SignedIn)/.test(name) ? undefined : value), 1)
+  const [row] = await db
+    .select({ text: sql<string>`jsonb_pretty(jsonb_build_array(${sql.join(parts, sql`, `)}))` })
+    .from(sql`(select) as once`)
+  return row?.text ?? ''
 }
 
 /** How many rows there are in the whole database, so that nothing lands in a tenant that nobody looked at. */

@@ -409,6 +409,7 @@ export async function countAudit({ database }: Pick<TestServer, 'database'>, ten
   return database.db.$count(auditLog, eq(auditLog.tenantId, tenantId))
 }
 
-export async function auditOf({ database }: Pick<TestServer, 'database'>, tenantId: string) {
-  return database.db.select().from(auditLog).where(eq(auditLog.tenantId, tenantId)).orderBy(auditLog.id)
+/** The entries of a tenant in their order, without the first `known`. */
+export async function auditOf({ database }: Pick<TestServer, 'database'>, tenantId: string, known = 0) {
+  return database.db.select().from(auditLog).where(eq(auditLog.tenantId, tenantId)).orderBy(auditLog.id).offset(known)
 }

@@ -49,7 +49,7 @@ describe('allowed IPs', () => {
     const { id, key } = await seedKey(server, house.id, 'Viewer', { allowedIps: ['198.51.100.0/24'] })
     const audit = (await auditOf(server, house.id)).length
     expect((await from(key, '203.0.113.7')).status).toBe(403)
-    expect((await auditOf(server, house.id)).slice(audit)).toMatchObject([
+    expect(await auditOf(server, house.id, audit)).toMatchObject([
       { action: 'api_key.refused', entityId: id, ip: '203.0.113.7', details: { operation: 'me.get' } },
     ])
     expect((await from(key, '198.51.100.3')).status).toBe(200)

@@ -1,5 +1,6 @@
 // Two walls stand between tenants: every query names its tenant, and row-level security holds when one forgets to.
 import { and, eq, isNull, sql } from 'drizzle-orm'
+import { alias } from 'drizzle-orm/pg-core'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Db, Tx } from '#db/client.ts'
 import { checkWalls } from '#db/migrate.ts'
@@ -95,10 +96,16 @@ beforeAll(async () => {
 afterEach(() => thaw(server))
 
 /** Everything that a tenant has, its audit log included. */
-const stateOf = async ({ id }: House) => [await rowsOf(server, id), JSON.stringify(await auditOf(server, id))]
+const stateOf = async ({ id }: House) => [await rowsOf(server, id), await auditDigestOf(id)]
 
-/** What shows a tenant's rows page by page. */
-/** Of a tenant; those of one thing in it are among `withPathId`. */
+async function auditDigestOf(tenantId: string): Promise<string> {
+  const each = alias(auditLog, 'each')
+  const digest = sql<string>`md5(string_agg(${each}::text, ' ' order by each.id))`
+  const [row] = await server.database.db.select({ digest }).from(each).where(eq(each.tenantId, tenantId))
+  return row?.digest ?? ''
+}
+
+/** What shows a tenant's rows page by page, of the tenant; those of one thing in it are among `withPathId`. */
 const pagedLists = inTenant.filter(({ input, meta }) => 'cursor' in input.shape && !meta.openapi.path.includes('{'))
 
 const doors = [
@@ -193,7 +200,7 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
         for (const word of [theirs.id, theirs.name]) expect(refused.text).not.toContain(word)
         expect(await stateOf(theirs)).toEqual(before)
         // Audited at home, once: the other door may have made this minute's entry already.
-        const entries = (await auditOf(server, ours.id)).slice(audit)
+        const entries = await auditOf(server, ours.id, audit)
         expect(entries.length).toBeLessThanOrEqual(1)
         for (const entry of entries)
           expect(entry).toMatchObject({
@@ -206,7 +213,7 @@ describe.each(doors)('the first wall, by %s:', (_, call) => {
         const countHere = await countAudit(server, ours.id)
         const done = await call(server, operation, input, { key: ours.root.key, ...there })
         expect(done.problem).toEqual({})
-        const written = (await auditOf(server, theirs.id)).slice(countThere)
+        const written = await auditOf(server, theirs.id, countThere)
         if (!isEffective(operation)) expect(written).toEqual([])
         else expect(written).toMatchObject([{ actorId: ours.root.id, actorName: ours.root.name, outcome: 'success' }])
         expect(await countAudit(server, ours.id)).toBe(countHere)
