@@ -152,7 +152,7 @@ function addressOf({ process: child, output, exited }: Child): Promise<string> {
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** @throws Error when it does not hold in time. */
-export async function waitUntil(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+export async function waitUntil(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   for (const from = Date.now(); !(await holds()); await sleep(50)) {
     if (Date.now() - from > withinMs) throw new Error(`this did not come true: ${holds}`)
   }

@@ -17,8 +17,6 @@ import {
 } from './child-server.ts'
 import { isPostgres, seedTenant } from './harness.ts'
 
-const slow = { timeout: 120_000 }
-
 interface Result {
   code: number | null
   stdout: string
@@ -80,14 +78,14 @@ describe('the first key of an empty database', () => {
   beforeAll(async () => {
     place = await makeEmptyPlace()
     made = await npmRunMate(place, 'create-key', '--role', 'SuperAdmin', '--name', 'bootstrap')
-  }, 120_000)
+  })
 
   test('stands alone on standard output, and nothing else is said', () => {
     expect(made.stdout).toMatch(aKeyAlone)
     expect(made).toMatchObject({ code: 0, stderr: '' })
   })
 
-  test('is audited as the console’s, and so is the tenant that it needed', slow, () =>
+  test('is audited as the console’s, and so is the tenant that it needed', () =>
     inDatabase(place, async (database) => {
       const entries = await auditIn(database)
       expect(entries.map(({ action, actorKind, outcome }) => ({ action, actorKind, outcome }))).toEqual([
@@ -99,31 +97,26 @@ describe('the first key of an empty database', () => {
       const [key] = await database.db.select().from(apiKeys)
       expect(key).toMatchObject({ name: 'bootstrap', role: 'SuperAdmin', createdByKind: 'console', tenantId: tenant?.id })
       expect(JSON.stringify(entries)).not.toContain(made.stdout.trim())
-    }),
-  )
+    }))
 
-  test(
-    'opens REST with its role; while the server runs, the console works on PostgreSQL and refuses on the embedded one',
-    slow,
-    () =>
-      withServer(place, async (server) => {
-        const me = await server.request('/api/me', { key: made.stdout.trim() })
-        expect(me.status).toBe(200)
-        expect(await me.json()).toMatchObject({ name: 'bootstrap', role: 'SuperAdmin', tenant: { name: 'Default' } })
+  test('opens REST with its role; while the server runs, the console works on PostgreSQL and refuses on the embedded one', () =>
+    withServer(place, async (server) => {
+      const me = await server.request('/api/me', { key: made.stdout.trim() })
+      expect(me.status).toBe(200)
+      expect(await me.json()).toMatchObject({ name: 'bootstrap', role: 'SuperAdmin', tenant: { name: 'Default' } })
 
-        const second = await mateProcess(place, ['create-key', '--role', 'Viewer', '--name', 'second'])
-        if (isPostgres) {
-          expect(second).toMatchObject({ code: 0, stderr: '' })
-          expect((await server.request('/api/me', { key: second.stdout.trim() })).status).toBe(200)
-        } else {
-          expect(second).toMatchObject({ code: 1, stdout: '' })
-          expect(second.stderr).toMatch(/^Another process uses the database in .*Stop it first.*\n$/)
-          expect((await server.request('/api/me', { key: made.stdout.trim() })).status).toBe(200)
-        }
-      }),
-  )
+      const second = await mateProcess(place, ['create-key', '--role', 'Viewer', '--name', 'second'])
+      if (isPostgres) {
+        expect(second).toMatchObject({ code: 0, stderr: '' })
+        expect((await server.request('/api/me', { key: second.stdout.trim() })).status).toBe(200)
+      } else {
+        expect(second).toMatchObject({ code: 1, stdout: '' })
+        expect(second.stderr).toMatch(/^Another process uses the database in .*Stop it first.*\n$/)
+        expect((await server.request('/api/me', { key: made.stdout.trim() })).status).toBe(200)
+      }
+    }))
 
-  test('a name in use is refused', slow, async () => {
+  test('a name in use is refused', async () => {
     const again = await mateProcess(place, ['create-key', '--role', 'Viewer', '--name', 'BOOTSTRAP'])
     expect(again).toMatchObject({ code: 1, stdout: '' })
     expect(again.stderr).toMatch(/^An active key has this name already.*\n$/)
@@ -157,18 +150,18 @@ describe('what is not understood changes nothing, exits with another code than 0
     await inDatabase(place, (database) => seedTenant({ database }))
   })
 
-  test.each(refusals)('%s', slow, async (_, args, said) => {
+  test.each(refusals)('%s', async (_, args, said) => {
     const result = await mate(place, [...args])
     expect(result).toMatchObject({ code: 2, stdout: '' })
     expect(result.stderr).toContain(said)
     expect(result.stderr).not.toMatch(/^\s+at /m)
   })
 
-  test('by the process too', slow, async () => {
+  test('by the process too', async () => {
     expect(await mateProcess(place, ['destroy'])).toEqual(await mate(place, ['destroy']))
   })
 
-  test('a password that is too short, from standard input', slow, async () => {
+  test('a password that is too short, from standard input', async () => {
     const result = await mate(place, ['create-admin', '--email', 'a@example.com', '--password-stdin'], 'short\n')
     expect(result).toMatchObject({ code: 2, stdout: '' })
     expect(result.stderr).toContain('at least 12 characters')
@@ -178,26 +171,25 @@ describe('what is not understood changes nothing, exits with another code than 0
   test.each([
     ['that everybody knows', '1q2w3e4r5t6y', 'everybody knows'],
     ['with the e-mail address in it', 'my eve@example.com', 'your e-mail address'],
-  ])('a password %s, from standard input', slow, async (_, given, message) => {
+  ])('a password %s, from standard input', async (_, given, message) => {
     const result = await mate(place, ['create-admin', '--email', 'eve@example.com', '--password-stdin'], `${given}\n`)
     expect(result).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) })
     expect(result.stderr).not.toContain(given)
   })
 
-  test('a key without end where MATE_MAX_KEY_DAYS says that keys end', slow, async () => {
+  test('a key without end where MATE_MAX_KEY_DAYS says that keys end', async () => {
     const limited = { settings: { ...place.settings, MATE_MAX_KEY_DAYS: '30' } }
     const result = await mate(limited, ['create-key', '--role', 'Viewer', '--name', 'endless'])
     expect(result).toMatchObject({ code: 1, stdout: '' })
     expect(result.stderr).toContain('30 days')
   })
 
-  test('after all of these: no key, no user, no tenant more, no entry in the audit log', slow, () =>
+  test('after all of these: no key, no user, no tenant more, no entry in the audit log', () =>
     inDatabase(place, async ({ db }) => {
       expect(await Promise.all([db.$count(apiKeys), db.$count(users), db.$count(tenants), db.$count(auditLog)])).toEqual([
         0, 0, 1, 0,
       ])
-    }),
-  )
+    }))
 })
 
 describe('admins', () => {
@@ -208,7 +200,7 @@ describe('admins', () => {
     place = await makePlace()
   })
 
-  test('create-admin prints a password, alone, that signs in; audited as the console’s', slow, async () => {
+  test('create-admin prints a password, alone, that signs in; audited as the console’s', async () => {
     const made = await mate(place, ['create-admin', '--email', 'Ada@Example.com', '--name', 'Ada', '--tenant', 'House'])
     expect(made.stdout).toMatch(aPasswordAlone)
     expect(made).toMatchObject({ code: 0, stderr: '' })
@@ -225,9 +217,7 @@ describe('admins', () => {
     })
   })
 
-  test('for a user who is there it restores role, activity and password, ends the sessions, and is audited with before and after', {
-    ...slow,
-  }, async () => {
+  test('for a user who is there it restores role, activity and password, ends the sessions, and is audited with before and after', async () => {
     const before = await mate(place, ['create-admin', '--email', email])
     const cookie = await withServer(place, async (server) => {
       const response = await signIn(server, email, before.stdout.trim())
@@ -260,7 +250,7 @@ describe('admins', () => {
     })
   })
 
-  test('--password-stdin takes the password from standard input, prints nothing, and signs in', slow, async () => {
+  test('--password-stdin takes the password from standard input, prints nothing, and signs in', async () => {
     const password = 'correct horse battery'
     const made = await mateProcess(place, ['create-admin', '--email', 'eve@example.com', '--password-stdin'], `${password}\n`)
     expect(made).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -270,7 +260,7 @@ describe('admins', () => {
   })
 })
 
-test('create-tenant makes a tenant once, whatever the case, and create-key --tenant finds it', slow, async () => {
+test('create-tenant makes a tenant once, whatever the case, and create-key --tenant finds it', async () => {
   const place = await makePlace()
   expect(await mate(place, ['create-tenant', '--name', 'First'])).toEqual({ code: 0, stdout: '', stderr: '' })
   expect(await mate(place, ['create-tenant', '--name', 'Second'])).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -295,7 +285,7 @@ test('create-tenant makes a tenant once, whatever the case, and create-key --ten
   })
 })
 
-test('migrate brings an empty database to the current schema, and a second time changes nothing', slow, async () => {
+test('migrate brings an empty database to the current schema, and a second time changes nothing', async () => {
   const place = await makeEmptyPlace()
   const read = () =>
     inDatabase(place, ({ db }) => db.select({ hash: sql<string>`hash` }).from(sql`mate_migrations`).orderBy(sql`created_at`))
@@ -306,7 +296,7 @@ test('migrate brings an empty database to the current schema, and a second time 
   expect(await read()).toEqual(first)
 })
 
-test('help names every command and setting, and opens no database', slow, async () => {
+test('help names every command and setting, and opens no database', async () => {
   const nowhere = { settings: { DATABASE_URL: 'postgres://127.0.0.1:1/nowhere' } }
   const results = await Promise.all([['help'], ['--help'], []].map((args) => mate(nowhere, args)))
   for (const { code, stdout, stderr } of results) {
@@ -317,7 +307,7 @@ test('help names every command and setting, and opens no database', slow, async 
   }
 })
 
-test('an unreachable database is named in one line, without its password', slow, async () => {
+test('an unreachable database is named in one line, without its password', async () => {
   const result = await mateProcess({ settings: { DATABASE_URL: 'postgres://mate:canary-of-a-password@127.0.0.1:1/mate' } }, [
     'migrate',
   ])

@@ -3,8 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createMateClient } from '#client/index.ts'
 import { type Child, makeFolder, runProcess, waitUntil } from './child-server.ts'
 
-const slow = { timeout: 120_000 }
-
 interface Demo extends Child {
   url: string
   text: string
@@ -15,7 +13,7 @@ async function startDemo(...args: string[]): Promise<Demo> {
   const ended = child.exited.then(({ code }) => {
     throw new Error(`the demo ended with ${code}: ${child.output.stdout}${child.output.stderr}`)
   })
-  const told = waitUntil(async () => child.output.stdout.includes('Ctrl-C ends both.'), 60_000)
+  const told = waitUntil(async () => child.output.stdout.includes('Ctrl-C ends both.'))
   await Promise.race([told, ended])
   ended.catch(() => {}) // ended on purpose by then
   const text = child.output.stdout
@@ -51,8 +49,8 @@ describe('the demo', () => {
     first.demo = await startDemo('--data', folder)
     first.key = /MATE_API_KEY=(mate_\w{49})$/m.exec(first.demo.text)?.[1] ?? ''
     first.password = /^ {2}Password {5}(\S+)$/m.exec(first.demo.text)?.[1] ?? ''
-    await waitUntil(async () => first.demo?.output.stdout.includes('A first run has') ?? false, 60_000)
-  }, 120_000)
+    await waitUntil(async () => first.demo?.output.stdout.includes('A first run has') ?? false)
+  })
 
   afterAll(() => first.demo?.kill('SIGTERM'))
 
@@ -75,14 +73,14 @@ describe('the demo', () => {
     expect(items.filter(({ verdict }) => verdict !== 'pass').map(({ name }) => name)).toEqual(['Keeps customers’ data to itself'])
   })
 
-  test('prints lines for the command line that work as they stand', slow, async () => {
+  test('prints lines for the command line that work as they stand', async () => {
     const [, exports = '', command = ''] = /:\n((?: {2}export .+\n)+) {2}(npx mate run .+)\n/.exec(first.demo?.text ?? '') ?? []
     const child = runProcess('sh', ['-c', `${exports.replace(/^ +/gm, '')}${command}`], {})
     expect(await child.exited).toMatchObject({ code: 1 })
     expect(child.output.stdout).toContain('NOT PASSED: 7 of 8 cases (87.5 %), needed 90 %')
   })
 
-  test('started again, doubles nothing, keeps the password and the key, and shows neither', slow, async () => {
+  test('started again, doubles nothing, keeps the password and the key, and shows neither', async () => {
     if (!first.demo) throw new Error('no demo')
     const before = await inventory(first.demo, first.key)
     expect(await first.demo.kill('SIGINT')).toEqual({ code: 0, signal: null })
@@ -97,7 +95,7 @@ describe('the demo', () => {
     expect(items[0]?.connector.url).toBe(/http:\S+\/v1/.exec(first.demo.text)?.[0])
   })
 
-  test('does not start over what another process uses', slow, async () => {
+  test('does not start over what another process uses', async () => {
     await expect(startDemo('--data', folder, '--fresh')).rejects.toThrow('Another process uses the database')
   })
 })

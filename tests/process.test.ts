@@ -18,8 +18,6 @@ import {
 } from './child-server.ts'
 import { createTestDatabase, isPostgres, seedKey, seedTenant, seedUser, startTestServer, type TestServer } from './harness.ts'
 
-const slow = { timeout: 120_000 }
-
 /** Starts a server that must not come up; the one line that it says on standard error. */
 async function refusalOf(settings: Settings): Promise<string> {
   const child = launchServer(settings)
@@ -33,9 +31,7 @@ async function refusalOf(settings: Settings): Promise<string> {
 }
 
 describe('the embedded database serves one process', () => {
-  test('a second server on its folder refuses in one clear line, and the first goes on; after kill -9 the folder is free', {
-    ...slow,
-  }, async () => {
+  test('a second server on its folder refuses in one clear line, and the first goes on; after kill -9 the folder is free', async () => {
     const settings = { MATE_DATA_DIR: makeFolder() }
     const first = await startChildServer(settings)
     const refusal = await refusalOf(settings)
@@ -51,9 +47,7 @@ describe('the embedded database serves one process', () => {
   })
 })
 
-test('two nodes that start at once on one empty database: on PostgreSQL both come up, on the embedded one exactly one', {
-  ...slow,
-}, async () => {
+test('two nodes that start at once on one empty database: on PostgreSQL both come up, on the embedded one exactly one', async () => {
   const place = await makeEmptyPlace()
   const started = await Promise.allSettled([startChildServer(place.settings), startChildServer(place.settings)])
   const up = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -83,7 +77,7 @@ describe('a server that can’t start says why in one clear message, without a s
     ['missing MATE_ADMIN_PASSWORD', { MATE_ADMIN_EMAIL: 'a@example.com' }],
     ['MATE_TRUST_PROXY', { MATE_TRUST_PROXY: 'proxy.example.com' }],
     ['DATABASE_URL', { DATABASE_URL: 'mysql://root@localhost/mate' }],
-  ])('a wrong %s is named', slow, async (name, wrong: Settings) => {
+  ])('a wrong %s is named', async (name, wrong: Settings) => {
     const { settings } = name === 'MATE_TRUST_PROXY' ? await makePlace() : { settings: { MATE_DATA_DIR: makeFolder() } }
     const refusal = await refusalOf({ ...settings, ...wrong })
     expect(refusal).toContain(name.replace('missing ', ''))
@@ -96,7 +90,7 @@ describe('a server that can’t start says why in one clear message, without a s
     expect(refusal).toContain('MATE_DB_CONNECTIONS')
   })
 
-  test('a port in use is named', slow, async () => {
+  test('a port in use is named', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
@@ -111,14 +105,14 @@ describe('a server that can’t start says why in one clear message, without a s
     ['nobody listens', () => 'postgres://mate:canary-of-a-password@127.0.0.1:1/mate'],
     ['nobody listens, on a name with two addresses', () => 'postgres://mate:canary-of-a-password@localhost:1/mate'],
     ['the host does not exist', () => 'postgres://mate:canary-of-a-password@mate.invalid/mate'],
-  ])('an unreachable database, where %s: names DATABASE_URL, never its password', slow, async (_, url) => {
+  ])('an unreachable database, where %s: names DATABASE_URL, never its password', async (_, url) => {
     const refusal = await refusalOf({ DATABASE_URL: url() })
     expect(refusal).toContain('DATABASE_URL')
     expect(refusal).not.toContain('canary')
     expect(refusal.split('\n')).toHaveLength(1)
   })
 
-  test('a database that does not exist, or whose user may not sign in', slow, async () => {
+  test('a database that does not exist, or whose user may not sign in', async () => {
     const { settings } = await makePlace()
     // On PGlite there is no PostgreSQL to ask: what can’t be reached is refused in the same words.
     const url = new URL(settings.DATABASE_URL ?? 'postgres://127.0.0.1:1/mate')
@@ -189,9 +183,7 @@ async function untilRefused(url: string): Promise<void> {
 
 const isSettled = (child: Child) => Promise.race([child.exited.then(() => true), sleep(200).then(() => false)])
 
-test('SIGTERM drains: no new connection, the request under way gets its answer, last use is written, exit code 0', {
-  ...slow,
-}, async () => {
+test('SIGTERM drains: no new connection, the request under way gets its answer, last use is written, exit code 0', async () => {
   const place = await makePlace()
   const before = await place.open()
   const tenant = await seedTenant({ database: before })
@@ -227,7 +219,7 @@ test('SIGTERM drains: no new connection, the request under way gets its answer, 
   expect(row?.lastUsedUserAgent).toBe('trickle')
 })
 
-test('health: live and ready answer 200 as JSON without a key, any other name is a 404 problem', slow, async () => {
+test('health: live and ready answer 200 as JSON without a key, any other name is a 404 problem', async () => {
   const server = await startChildServer((await makePlace()).settings)
   for (const path of ['/health/live', '/health/ready']) {
     const response = await server.request(path)
@@ -252,9 +244,7 @@ async function takeAway(server: TestServer, url: string | undefined): Promise<((
   return () => asSuperuser(async (admin) => void (await admin.unsafe(`alter database ${name} allow_connections true`)))
 }
 
-test('without its database: live stays 200; ready, REST, tRPC and pages are 503 and say when to come back; then it recovers', {
-  ...slow,
-}, async () => {
+test('without its database: live stays 200; ready, REST, tRPC and pages are 503 and say when to come back; then it recovers', async () => {
   const { database, url } = await createTestDatabase()
   const server = await startTestServer({}, database)
   const tenant = await seedTenant(server)
@@ -301,7 +291,7 @@ test('without its database: live stays 200; ready, REST, tRPC and pages are 503 
   }
 })
 
-test('a request that never ends does not hold a stop for longer than 10 seconds', slow, async () => {
+test('a request that never ends does not hold a stop for longer than 10 seconds', async () => {
   const place = await makePlace()
   const before = await place.open()
   const tenant = await seedTenant({ database: before })

@@ -327,7 +327,7 @@ describe('what is not understood or refused ends with 2, says why, and starts no
   })
 })
 
-test('in a pipeline without a key, the token of the CI provider does', { timeout: 60_000 }, async () => {
+test('in a pipeline without a key, the token of the CI provider does', async () => {
   const issuer = await startIssuer()
   const fields = { issuer: issuer.url, audience, conditions: { project_path: ['acme/apps/web'] }, role: 'Tester' as const }
   const { id, name } = await seedTrustRule(server, seeded.tenantId, fields)

@@ -104,7 +104,7 @@ async function killWorkers(): Promise<string[]> {
       for (let i = 0; i < 3; i++) ids.push(await startRun(server, house, suite.id, agentId))
       const before = await resultsSoFar(database)
       const enough = before + 1 + Math.floor(8 * Math.random())
-      await waitUntil(async () => (await resultsSoFar(database)) >= enough, 60_000)
+      await waitUntil(async () => (await resultsSoFar(database)) >= enough)
       await sleep(50 * Math.random())
       const victim = round % 2
       expect(await workers[victim]?.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
@@ -130,7 +130,7 @@ async function killServer(): Promise<string[]> {
     const before = agent.asked.length
     for (let i = 0; i < 3; i++) ids.push(await startRun(server, house, suite.id, agentId))
     const enough = before + 1 + Math.floor(8 * Math.random())
-    await waitUntil(async () => agent.asked.length >= enough, 60_000)
+    await waitUntil(async () => agent.asked.length >= enough)
     await sleep(50 * Math.random())
     expect(await server.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
     if (isHurried) await withDatabase(letTimePass)

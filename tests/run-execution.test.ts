@@ -156,7 +156,7 @@ describe('a run', () => {
     areQueued.resolve()
     const ids = houses.map(({ id }) => id)
     const unfinished = and(inArray(runs.tenantId, ids), inArray(runs.status, ['pending', 'running']))
-    await waitUntil(async () => (await server.database.db.$count(runs, unfinished)) === 0, 60_000)
+    await waitUntil(async () => (await server.database.db.$count(runs, unfinished)) === 0)
     const all = await server.database.db.select().from(runs).where(inArray(runs.tenantId, ids))
     expect(all.map(({ status, passed }) => [status, passed])).toEqual(all.map(() => ['completed', 1]))
     expect(all.length).toBe(201)

@@ -40,7 +40,7 @@ test(`kill -9 during deliveries, ${rounds} times: what was asked for arrives, an
     expect(await server.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
   }
   const server = await startChildServer(settings)
-  await waitUntil(async () => (await statuses(server)).every((status) => status === 'delivered'), 60_000)
+  await waitUntil(async () => (await statuses(server)).every((status) => status === 'delivered'))
   expect(new Set(receiver.received.map(({ id }) => id))).toEqual(asked)
   expect(await server.kill('SIGTERM')).toEqual({ code: 0, signal: null })
 })

@@ -74,7 +74,8 @@ export interface OpenedPage {
 export async function openPage(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 900 }, ...options })
   onTestFinished(() => context.close())
-  context.setDefaultTimeout(15_000)
+  // As long as a busy machine needs: what never comes is told by the test's own limit as well.
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const faults: string[] = []
   page.on('request', (request) => {

@@ -1,5 +1,4 @@
 // Every page, in every dress: light, dark, narrow, by keyboard, for screen readers, for those who may not.
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Browser, Locator, Page, Response } from '@playwright/test'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -20,6 +19,7 @@ import {
   useServer,
 } from '../harness.ts'
 import { seedAgentAt, seedJudge, seedRun, seedSuite } from '../run-seeds.ts'
+import { expectAccessible } from './accessible.ts'
 import { launchBrowser, openPage } from './browser.ts'
 
 const server = useServer()
@@ -164,36 +164,18 @@ const cookieOf = ({ cookie }: SeededUser) => {
 
 test('axe finds nothing on any page, light or dark, nothing leaves the origin, no policy is violated', async () => {
   const { page, faults } = await openPage(browser, server.url)
-  await expectAccessible('/sign-in', 200)
-  await expectAccessible('/setup?token=none', 404)
-  await expectAccessible('/invitation?token=none', 404)
-  await expectAccessible(`/invitation?token=${token}`, 200)
+  await expectWell('/sign-in', 200)
+  await expectWell('/setup?token=none', 404)
+  await expectWell('/invitation?token=none', 404)
+  await expectWell(`/invitation?token=${token}`, 200)
   await page.context().addCookies([cookieOf(admin)])
-  for (const { path, status } of paths) await expectAccessible(path, status)
+  for (const { path, status } of paths) await expectWell(path, status)
   expect(faults).toEqual([])
 
-  async function expectAccessible(path: string, status: number): Promise<void> {
+  async function expectWell(path: string, status: number): Promise<void> {
     const response = await page.goto(path)
     expect([path, response?.status()]).toEqual([path, status])
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      // Colours that are still on their way from one theme to the other have neither's contrast; those in a closed <details>
-      // stand still until it is opened. One that is cut off, by what a page loads anew, is over as well.
-      await page.evaluate(() => {
-        const isShown = ({ effect }: Animation) => (effect as KeyframeEffect | null)?.target?.checkVisibility() ?? false
-        return Promise.all(
-          document
-            .getAnimations()
-            .filter(isShown)
-            .map(({ finished }) => finished.catch(() => {})),
-        )
-      })
-      // Of its rules, only the contrasts depend on the theme.
-      const axe = new AxeBuilder({ page }).setLegacyMode()
-      const { violations } = await (colorScheme === 'light' ? axe : axe.withRules('color-contrast')).analyze()
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)
-      expect({ path, colorScheme, found }).toEqual({ path, colorScheme, found: [] })
-    }
+    await expectAccessible(page)
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1)
     expect(await page.title()).toMatch(/\S · mate$/)
   }

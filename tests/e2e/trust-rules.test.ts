@@ -14,7 +14,7 @@ afterAll(() => browser.close())
 test.each([
   ['with JavaScript', true],
   ['without JavaScript', false],
-])('a rule is added, corrected, changed and deleted %s', { timeout: 120_000 }, async (_, javaScriptEnabled) => {
+])('a rule is added, corrected, changed and deleted %s', async (_, javaScriptEnabled) => {
   const tenant = await seedTenant(server)
   await seedKey(server, tenant.id, 'Viewer')
   const { cookie } = await seedUser(server, tenant.id, 'TenantAdmin')
