@@ -22,7 +22,7 @@ describe.each([true, false])('with JavaScript on: %s', (javaScriptEnabled) => {
     await page.context().addCookies([{ name, value, url: server.url }])
     await page.goto('/users')
     await page.getByRole('link', { name: 'Invite User' }).click()
-    await page.getByLabel('E-mail').fill(`grace-${javaScriptEnabled}@example.com`)
+    await page.getByLabel('E-mail', { exact: true }).fill(`grace-${javaScriptEnabled}@example.com`)
     await page.getByRole('radio', { name: /^TenantAdmin / }).check({ force: true })
     await page.getByRole('button', { name: 'Invite' }).click()
     await arriveAt(page, 'Copy the link now')
