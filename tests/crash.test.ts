@@ -11,6 +11,8 @@ import { isPostgres, type SeededKey, seedKey, seedTenant } from './harness.ts'
 
 const rounds = Number(process.env.MATE_CRASH_ROUNDS ?? (isPostgres ? 15 : 10))
 const workers = 6
+/** What is lost, or has no entry, stays so: not each round has to look, which costs as much as the round. */
+const looksEvery = 5
 
 /** What a worker asked for on one key, and what of it was answered. */
 interface Story {
@@ -184,7 +186,7 @@ test(`kill -9 during creates, revokes and deletes, ${rounds} times: every answer
     await sleep(5 * Math.random())
     expect(await server.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
     await Promise.all(working)
-    await verify(stories)
+    if ((round + 1) % looksEvery === 0 || round === rounds - 1) await verify(stories)
   }
   await verifyChain()
   report(
