@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '#db/client.ts'
 import { asSuperuser, type ChildServer, makePlace, setupTokenOf, startChildServer, waitUntil } from './child-server.ts'
 import { isPostgres, type RequestOptions } from './harness.ts'
+import { codeOf, codesOn, secretOn, wrongCodeOf } from './people.ts'
 
 interface Answer {
   /** What was asked for. */
@@ -71,6 +72,11 @@ const agentWith = (name: string, secret: string) => ({
   connector: { type: 'http', url: 'https://agent.example.com/', secret },
 })
 
+const forcedTables = [
+  ...['tenants', 'users', 'sessions', 'agents', 'judge_settings', 'api_keys', 'audit_log', 'webhooks', 'invitations'],
+  'identity_providers',
+]
+
 async function installFaults(opened: Database): Promise<void> {
   await opened.db.execute(sql`
     create function force_500() returns trigger language plpgsql as $$
@@ -80,7 +86,7 @@ async function installFaults(opened: Database): Promise<void> {
       end if;
       return new;
     end $$`)
-  for (const table of ['tenants', 'users', 'sessions', 'agents', 'judge_settings', 'api_keys', 'audit_log']) {
+  for (const table of forcedTables) {
     await opened.db.execute(
       sql`create trigger force_500 before insert or update on ${sql.identifier(table)} for each row execute function force_500()`,
     )
@@ -195,6 +201,52 @@ async function keepModelSecret(server: ChildServer, key: string): Promise<void> 
   )
   await ask(server, 'judge, replaced', `/api/judgesettings/${id}`, { method: 'PUT', key, json: judge({ name: 'Judge 2' }) })
   for (const path of ['/api/judgesettings', `/api/judgesettings/${id}`]) await ask(server, path, path, { key })
+}
+
+/** What is shown once and kept sealed or hashed: a webhook's secret, a link that lets in, what a provider and an app know. */
+async function makeSecrets(server: ChildServer, cookie: string, key: string): Promise<void> {
+  const post = async (label: string, path: string, json: unknown) =>
+    (await ask(server, label, path, { method: 'POST', key, json })).json()
+  const webhook = (description: string) => ({ url: 'https://hooks.example.com/', description, events: ['*'], isActive: false })
+  canaries.webhookSecret = {
+    text: (await post('webhook', '/api/admin/webhooks', webhook('ours'))).secret,
+    shownBy: ['webhook'],
+  }
+  await post('webhook, 500', '/api/admin/webhooks', webhook(forced))
+  await ask(server, 'webhooks', '/api/admin/webhooks', { key })
+
+  const guest = { email: 'grace@example.com', role: 'Viewer' }
+  const { link } = await post('invitation', '/api/admin/invitations', guest)
+  const token = new URL(link, server.url).searchParams.get('token') ?? ''
+  canaries.invitation = { text: token, shownBy: ['invitation', 'invitation form', 'invitation form, wrong'] }
+  await post('invitation, 500', '/api/admin/invitations', { ...guest, email: `${forced}@example.com` })
+  await ask(server, 'invitation form', `/invitation?token=${token}`)
+  await ask(server, 'invitation form, wrong', `/invitation?token=${token}`, form(server, '', { name: '', password: 'short' }))
+  await ask(server, 'invitations', '/api/admin/invitations', { key })
+
+  const clientSecret = `canary-client-${randomBytes(9).toString('hex')}`
+  canaries.clientSecret = { text: clientSecret, shownBy: [] }
+  const provider = (name: string) => ({
+    name,
+    issuer: 'https://id.example.com/',
+    clientId: 'mate',
+    tenantClaim: 'tid',
+    clientSecret,
+  })
+  expect(await post('provider', '/api/admin/identity-providers', provider('Provider'))).toMatchObject({ name: 'Provider' })
+  await post('provider, 500', '/api/admin/identity-providers', provider(forced))
+  await post('provider, wrong', '/api/admin/identity-providers', { ...provider('B'), scopes: { clientSecret } })
+  await ask(server, 'providers', '/api/admin/identity-providers', { key })
+
+  const path = '/account/authenticator'
+  const { secret, sealed } = secretOn(await (await ask(server, 'app', path, { headers: { cookie } })).text())
+  canaries.appSecret = { text: secret, shownBy: ['app', 'app, wrong'] }
+  const setUpApp = (label: string, code: string) =>
+    ask(server, label, path, form(server, cookie, { intent: 'totp', sealed, code }))
+  await setUpApp('app, wrong', wrongCodeOf(secret))
+  const [code = ''] = codesOn(await (await setUpApp('app, right', codeOf(secret))).text())
+  canaries.recoveryCode = { text: code, shownBy: ['app, right'] }
+  await ask(server, 'account', '/account', { headers: { cookie } })
 }
 
 async function useEverything(server: ChildServer, cookie: string, key: string): Promise<void> {
@@ -313,6 +365,7 @@ beforeAll(async () => {
   const key = await makeKeys(server, cookie)
   await useEverything(server, cookie, key)
   await reportLeaks(server, key)
+  await makeSecrets(server, cookie, key)
   await putIntoAddresses(server, cookie, key)
   const { DATABASE_URL } = place.settings
   if (DATABASE_URL) await withoutDatabase(server, DATABASE_URL, () => pushThroughNoDatabase(server, cookie, key))
@@ -339,18 +392,23 @@ const names = [
   'leakedKey',
   'connectorSecret',
   'modelSecret',
+  'webhookSecret',
+  'invitation',
+  'clientSecret',
+  'appSecret',
+  'recoveryCode',
 ]
 const keys = ['pageKey', 'restKey', 'trpcKey']
 
 const textOf = (name: string) => {
   const text = canaries[name]?.text ?? ''
-  expect(text.length).toBeGreaterThan(20)
+  expect(text.length).toBeGreaterThan(18)
   return text
 }
 
 test('the errors were real: 500 where the database refused the row, 503 where it was gone, and each is in the log', () => {
   const statusesOf = (part: string) => answers.filter(({ label }) => label.includes(part)).map(({ status }) => status)
-  expect(statusesOf('500')).toHaveLength(13)
+  expect(statusesOf('500')).toHaveLength(16)
   expect(new Set(statusesOf('500'))).toEqual(new Set([500]))
   expect(new Set(statusesOf('no database'))).toEqual(new Set(isPostgres ? [503] : []))
   const errors = log.split('\n').filter((line) => line.includes('"level":"error"'))
