@@ -62,7 +62,12 @@ export function createPageContext(auth: Auth, page: PageRequest): RouterContextP
     logFailure: (error) => logFailure(requestId, error),
     signIn: (input) => expected('sign in', async () => ({ headers: await auth.signIn(input, call) })),
     signOut: () =>
-      orProblem(requestId, 'sign out', async () => (session && cookie ? auth.signOut(cookie, session, call) : new Headers())),
+      orProblem(requestId, 'sign out', async () => {
+        if (!session || !cookie) return new Headers()
+        // Whoever reads that tenant's log sees them go.
+        if (session.user.actingTenant) await leaveTenant(call)
+        return auth.signOut(cookie, session, call)
+      }),
     tenantSwitch: {
       enter: (tenantId) => orProblem(requestId, 'enter a tenant', () => enterTenant(call, tenantId)),
       leave: () => orProblem(requestId, 'leave a tenant', () => leaveTenant(call)),

@@ -332,6 +332,19 @@ describe('the switch', () => {
     await page('/tenants/leave', {})
   })
 
+  test('is over when they sign out, and the tenant’s log says so', async () => {
+    const tenant = await seedTenant(server)
+    const person = await seedUser(server, home.id, 'SuperAdmin')
+    await page(`/tenants/${tenant.id}/enter`, {}, person)
+    expect((await page('/sign-out', {}, person)).status).toBe(302)
+    const actions = (await auditOf(server, tenant.id)).map(({ action, actorId }) => [action, actorId])
+    expect(actions).toEqual([
+      ['user.entered_tenant', person.id],
+      ['user.left_tenant', person.id],
+    ])
+    expect((await read('/agents', person)).status).toBe(302)
+  })
+
   test('is a SuperAdmin’s alone, to a tenant that is there, and not to their own', async () => {
     const tenant = await seedTenant(server)
     const admin = await seedUser(server, tenant.id, 'TenantAdmin')
