@@ -5,7 +5,7 @@ import { createTestDatabase } from '../harness.ts'
 import { seedForLoad, startLoad, verifyLoad } from './load.ts'
 import { count, report } from './scale.ts'
 
-const restarts = count(300, 3)
+const restarts = count(60, 3)
 const nodes = 3
 
 const cleanups: (() => unknown)[] = []
