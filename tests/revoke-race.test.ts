@@ -154,10 +154,8 @@ async function race(rounds: number, ending: Ending): Promise<void> {
     total += atEnd
   }
   expect(late).toEqual(Array(rounds).fill(0))
-  report(
-    `Revoke race: ${ending.action}, ${workers} workers, ${rounds} rounds`,
-    `${total} writes committed before the answer, none after`,
-  )
+  const [what = ''] = expect.getState().currentTestName?.split(' > ').at(-1)?.split(', not one') ?? []
+  report(`Revoke race: ${what}`, `${total} writes committed before the answer, none after`)
   // The race was on: the workers had something to commit.
   expect(total).toBeGreaterThan(rounds)
 }
