@@ -97,6 +97,8 @@ export function createHttpServer(options: HttpOptions): Server {
 
   const server = createServer({
     requestTimeout: 20_000,
+    // Longer than balancers keep an idle connection (60 s at most of them): else they send a request into one that is closing.
+    keepAliveTimeout: 75_000,
     headersTimeout: 10_000,
     connectionsCheckingInterval: 2_000,
     maxHeaderSize: 16_384,

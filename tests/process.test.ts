@@ -225,6 +225,8 @@ test('health: live and ready answer 200 as JSON without a key, any other name is
     const response = await server.request(path)
     expect(response.status).toBe(200)
     expect(await response.json()).toEqual({ status: 'ok' })
+    // Longer than a balancer's own: it must be the one to give an idle connection up.
+    expect(response.headers.get('keep-alive')).toBe('timeout=75')
   }
   expect((await server.request('/health/other')).status).toBe(404)
   expect(await server.kill('SIGINT')).toEqual({ code: 0, signal: null })
