@@ -1,8 +1,10 @@
 // Pages of a list: what is asked for, what is answered, and where the next one begins.
 import { TRPCError } from '@trpc/server'
-import { type SQL, sql } from 'drizzle-orm'
-import type { PgColumn } from 'drizzle-orm/pg-core'
+import { and, desc, eq, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn, PgTable, SelectedFields } from 'drizzle-orm/pg-core'
+import type { SelectResultFields } from 'drizzle-orm/query-builders/select.types'
 import { z } from 'zod'
+import type { Tx } from '#db/client.ts'
 import { Id } from './input.ts'
 
 export const PageInput = {
@@ -66,4 +68,24 @@ export function toTimePage<Row extends { position: string; id: string }, Item>(
     ({ position: _, ...row }) => toItem(row),
     ({ position, id }) => [position, id],
   )
+}
+
+/** A page of the tenant's rows of a table, the newest first. @throws TRPCError BAD_REQUEST, as decodeCursor. */
+export async function listNewest<Columns extends SelectedFields & { id: PgColumn }, Item>(
+  tx: Tx,
+  tenantId: string,
+  table: PgTable & { id: PgColumn; tenantId: PgColumn; createdAt: PgColumn },
+  columns: Columns,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+  toItem: (row: SelectResultFields<Columns>) => Item,
+): Promise<{ items: Item[]; nextCursor: string | null }> {
+  const rows = await tx
+    .select({ ...columns, position: sql<string>`${table.createdAt}::text` })
+    .from(table as PgTable)
+    .where(and(eq(table.tenantId, tenantId), olderThan(table.createdAt, table.id, cursor)))
+    .orderBy(desc(table.createdAt), desc(table.id))
+    .limit(limit + 1)
+  // drizzle infers nothing of columns that it does not know yet.
+  type Row = { position: string; id: string }
+  return toTimePage(rows as unknown as Row[], limit, (row) => toItem(row as unknown as SelectResultFields<Columns>))
 }

@@ -1,5 +1,5 @@
 // Freeze: once it has answered, nothing that a key of the tenant asked for can commit, on any node; and it can be undone.
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '#db/client.ts'
 import { agents, auditLog, tenants } from '#db/schema.ts'
@@ -16,6 +16,7 @@ import {
   seedKey,
   seedTenant,
   seedUser,
+  slowCommits,
   startTestServer,
   type TestServer,
 } from './harness.ts'
@@ -33,16 +34,7 @@ beforeAll(async () => {
   const made = await createTestDatabase()
   database = made.database
   server = await startTestServer({}, database)
-  // Some commits are slow: what is not held back by the lock then commits long after the freeze has answered.
-  await database.db.execute(sql`
-    create function slow_commit() returns trigger language plpgsql as $$
-    begin
-      if random() < 0.3 then perform pg_sleep(0.01 * random()); end if;
-      return null;
-    end $$`)
-  await database.db.execute(sql`
-    create constraint trigger slow_commit after insert on agents deferrable initially deferred
-      for each row execute function slow_commit()`)
+  await slowCommits(database, [agents])
   if (made.url) {
     const settings = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10' }
     const children: ChildServer[] = await Promise.all([startChildServer(settings), startChildServer(settings)])

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { eq, sql } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
 import postgres from 'postgres'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { type Database, openDatabase } from '#db/client.ts'
@@ -75,6 +76,24 @@ export async function createTestDatabase(): Promise<{ database: Database; url: s
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
   return { database: await openDatabase({ url: url.href, maxConnections: 20 }), url: url.href }
+}
+
+/**
+ * Makes commits of new rows in `tables` slow, four in ten: what is not held back by a lock then commits long after the
+ * answer to what should have stopped it. Those of a name that begins with `held` take 0.8 s, and `seconds` is the most of the others.
+ */
+export async function slowCommits({ db }: Database, tables: PgTable[], seconds = 0.01): Promise<void> {
+  await db.execute(sql`
+    create function slow_commit() returns trigger language plpgsql as $$
+    begin
+      if new.name like 'held%' then perform pg_sleep(0.8);
+      elsif random() < 0.4 then perform pg_sleep(tg_argv[0]::float * random()); end if;
+      return null;
+    end $$`)
+  for (const table of tables)
+    await db.execute(sql`
+      create constraint trigger slow_commit after insert on ${table} deferrable initially deferred
+        for each row execute function slow_commit(${sql.raw(String(seconds))})`)
 }
 
 /** A fetch on the server at `url`, which follows no redirect. */

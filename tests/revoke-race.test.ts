@@ -16,6 +16,7 @@ import {
   seedPerson,
   seedTenant,
   seedUser,
+  slowCommits,
   startTestServer,
   type TestServer,
 } from './harness.ts'
@@ -35,17 +36,7 @@ let database: Database
 beforeAll(async () => {
   const made = await createTestDatabase()
   database = made.database
-  // Some commits are slow: what is not held back by the lock then commits long after the revoke has answered.
-  await database.db.execute(sql`
-    create function slow_commit() returns trigger language plpgsql as $$
-    begin
-      if new.name like 'held%' then perform pg_sleep(0.8);
-      elsif random() < 0.3 then perform pg_sleep(0.01 * random()); end if;
-      return null;
-    end $$`)
-  await database.db.execute(sql`
-    create constraint trigger slow_commit after insert on agents deferrable initially deferred
-      for each row execute function slow_commit()`)
+  await slowCommits(database, [agents])
   if (made.url) {
     const settings = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10', MATE_LEAK_REPORTS: '1000' }
     const children: ChildServer[] = await Promise.all([1, 2, 3].map(() => startChildServer(settings)))

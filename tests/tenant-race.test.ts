@@ -12,6 +12,7 @@ import {
   seedKey,
   seedTenant,
   seedUser,
+  slowCommits,
   startTestServer,
   type TestServer,
 } from './harness.ts'
@@ -28,19 +29,7 @@ beforeAll(async () => {
   const made = await createTestDatabase()
   database = made.database
   server = await startTestServer({}, database)
-  // Some commits are slow: what is not held back by the locks then commits long after the deactivation has answered.
-  await database.db.execute(sql`
-    create function slow_commit() returns trigger language plpgsql as $$
-    begin
-      if random() < 0.3 then perform pg_sleep(0.01 * random()); end if;
-      return null;
-    end $$`)
-  await database.db.execute(sql`
-    create constraint trigger slow_commit after insert on agents deferrable initially deferred
-      for each row execute function slow_commit()`)
-  await database.db.execute(sql`
-    create constraint trigger slow_commit after insert on test_suites deferrable initially deferred
-      for each row execute function slow_commit()`)
+  await slowCommits(database, [agents, testSuites])
   if (made.url) {
     const settings = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10' }
     const children = await Promise.all([startChildServer(settings), startChildServer(settings)])

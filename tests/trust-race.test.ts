@@ -12,6 +12,7 @@ import {
   seedKey,
   seedTenant,
   seedTrustRule,
+  slowCommits,
   startTestServer,
   type TestServer,
 } from './harness.ts'
@@ -32,17 +33,7 @@ beforeAll(async () => {
   issuer = await startIssuer()
   const made = await createTestDatabase()
   database = made.database
-  // Some commits are slow: what is not held back by a lock then commits long after the answer.
-  await database.db.execute(sql`
-    create function slow_commit() returns trigger language plpgsql as $$
-    begin
-      if random() < 0.4 then perform pg_sleep(0.05 * random()); end if;
-      return null;
-    end $$`)
-  for (const table of [sql`agents`, sql`api_keys`])
-    await database.db.execute(sql`
-      create constraint trigger slow_commit after insert on ${table} deferrable initially deferred
-        for each row execute function slow_commit()`)
+  await slowCommits(database, [agents, apiKeys], 0.05)
   const settings = { MATE_ALLOW_PRIVATE_AGENTS: 'true', MATE_TOKEN_EXCHANGES: '100000' }
   if (made.url) {
     const ofChild = { DATABASE_URL: made.url, MATE_DB_CONNECTIONS: '10', ...settings }

@@ -1,5 +1,6 @@
 import { Link } from 'react-router'
 import { BackLink } from './back-link.tsx'
+import { Consequences } from './consequences.tsx'
 import { PageHeader } from './page-header.tsx'
 import { PostForm, SubmitButton } from './post-form.tsx'
 import { Button } from './ui/button.tsx'
@@ -21,11 +22,11 @@ export function ConfirmDelete({ what, name, to, consequences }: ConfirmDeletePro
       <BackLink to={to}>{name}</BackLink>
       <PageHeader title={`Delete this ${what}?`} description={<span className="wrap-anywhere">{name}</span>} />
       <Card>
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           {consequences.map((consequence) => (
             <li key={consequence}>{consequence}</li>
           ))}
-        </ul>
+        </Consequences>
         <PostForm className="flex gap-2">
           <SubmitButton variant="destructive" pending="Deleting…">
             Delete {what}

@@ -5,8 +5,8 @@ import { errorOf } from '../lib/form-fields.ts'
 import { fateField, fateLabels, type OffBoardingValues } from '../lib/off-boarding-form.ts'
 import { FieldError, FormField } from './form-field.tsx'
 import { LocalTime } from './local-time.tsx'
+import { ReasonField } from './reason-field.tsx'
 import { NativeSelect } from './ui/native-select.tsx'
-import { Textarea } from './ui/textarea.tsx'
 
 interface KeyFatesProps {
   affected: AffectedKeys
@@ -84,13 +84,7 @@ export function KeyFates({ affected: { digest, keys }, options, heirs, values, p
           )}
         />
       )}
-      <FormField
-        label="Reason (optional)"
-        name="reason"
-        hint="For the audit log."
-        error={errorOf(problem, 'reason')}
-        control={(props) => <Textarea {...props} maxLength={500} rows={2} defaultValue={values?.reason ?? ''} />}
-      />
+      <ReasonField problem={problem} reason={values?.reason} />
     </>
   )
 }

@@ -1,5 +1,6 @@
 import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
@@ -49,11 +50,11 @@ export default function RemoveFactor({ loaderData: { name, isLast }, actionData 
       <PageHeader title="Remove this second factor?" description={name} />
       <Card>
         <ErrorSummary problem={actionData?.problem} labels={{}} />
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           <li>It does not sign you in any more.</li>
           {isLast && <li>It is your last one: your recovery codes go too, and your password alone signs you in.</li>}
           {isLast && <li>If your tenant asks its admins for one, you set up another at your next sign-in.</li>}
-        </ul>
+        </Consequences>
         <PostForm className="flex gap-2">
           <SubmitButton variant="destructive" pending="Removing…">
             Remove

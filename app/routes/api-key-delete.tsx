@@ -1,6 +1,7 @@
 import { TriangleAlertIcon } from 'lucide-react'
 import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { FieldError } from '../components/form-field.tsx'
 import { KeySummary } from '../components/key-facts.tsx'
@@ -50,10 +51,10 @@ export default function DeleteApiKey({ loaderData: { apiKey, isInUse }, actionDa
         <KeySummary apiKey={apiKey} />
         {isActive && <ActiveKeyWarning id={apiKey.id} />}
         {isInUse && <KeyUseWarning apiKey={apiKey} />}
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           <li>The record of the key is removed for good, and it leaves the list.</li>
           <li>What was done with it, and this deletion, stay in the audit log.</li>
-        </ul>
+        </Consequences>
         <DeleteForm isActive={isActive} problem={actionData?.problem} />
       </Card>
     </div>

@@ -1,17 +1,17 @@
 import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
-import { FormField } from '../components/form-field.tsx'
 import { KeySummary } from '../components/key-facts.tsx'
 import { isUsedRecently, KeyUseWarning } from '../components/key-use-warning.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
+import { ReasonField } from '../components/reason-field.tsx'
 import { Button } from '../components/ui/button.tsx'
 import { Card } from '../components/ui/card.tsx'
-import { Textarea } from '../components/ui/textarea.tsx'
 import { type Problem, pageContext, problemOf } from '../context.ts'
 import { flashHeaders } from '../lib/cookies.ts'
-import { errorOf, textOf } from '../lib/form-fields.ts'
+import { textOf } from '../lib/form-fields.ts'
 import { titled } from '../lib/titles.ts'
 import type { Route } from './+types/api-key-revoke'
 
@@ -51,11 +51,11 @@ export default function RevokeApiKey({ loaderData: { apiKey, isInUse }, actionDa
         ) : (
           <>
             {isInUse && <KeyUseWarning apiKey={apiKey} />}
-            <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+            <Consequences>
               <li>It takes effect before this page answers, on every node.</li>
               <li>It can’t be undone. To replace the key, generate another.</li>
               <li>The key stays in the list as revoked, and in the audit log.</li>
-            </ul>
+            </Consequences>
             <RevokeForm reason={actionData?.reason ?? ''} problem={actionData?.problem} />
           </>
         )}
@@ -68,13 +68,7 @@ function RevokeForm({ reason, problem }: { reason: string; problem: Problem | un
   return (
     <PostForm className="grid gap-5">
       <ErrorSummary problem={problem} labels={{ reason: 'Reason' }} />
-      <FormField
-        label="Reason (optional)"
-        name="reason"
-        hint="For the audit log, e.g. “leaked in a build log”."
-        error={errorOf(problem, 'reason')}
-        control={(props) => <Textarea {...props} maxLength={500} rows={2} defaultValue={reason} />}
-      />
+      <ReasonField problem={problem} reason={reason} hint="For the audit log, e.g. “leaked in a build log”." />
       <div className="flex gap-2">
         <SubmitButton variant="destructive" pending="Revoking…">
           Revoke key

@@ -1,5 +1,6 @@
 import { data, Link } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { FormField } from '../components/form-field.tsx'
 import { KeySummary } from '../components/key-facts.tsx'
@@ -63,10 +64,10 @@ export default function RotateApiKey({ loaderData: { apiKey, origin, overlap }, 
       <PageHeader title="Rotate this key?" />
       <Card>
         <KeySummary apiKey={apiKey} />
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           <li>The next page shows a new key, once: same name, role, limits and lifetime.</li>
           <li>Until the old key ends, its page shows who still uses it.</li>
-        </ul>
+        </Consequences>
         <RotateForm path={path} overlap={actionData?.overlap ?? overlap} problem={actionData?.problem} />
       </Card>
     </div>

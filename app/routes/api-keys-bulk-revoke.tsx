@@ -2,17 +2,16 @@ import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { FilterForm, FilterInput, FilterSelect } from '../components/filter-form.tsx'
-import { FormField } from '../components/form-field.tsx'
 import { AddressNotice, EmptyState } from '../components/list-chrome.tsx'
 import { LocalTime } from '../components/local-time.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
+import { ReasonField } from '../components/reason-field.tsx'
 import { Card } from '../components/ui/card.tsx'
-import { Input } from '../components/ui/input.tsx'
 import { type PageContext, type Problem, pageContext, problemOf } from '../context.ts'
 import type { BulkRevocation } from '../lib/api-types.ts'
 import { flashHeaders } from '../lib/cookies.ts'
-import { errorOf, textOf } from '../lib/form-fields.ts'
+import { textOf } from '../lib/form-fields.ts'
 import { chosen, ignoredOf } from '../lib/search-params.ts'
 import { titled } from '../lib/titles.ts'
 import type { Route } from './+types/api-keys-bulk-revoke'
@@ -153,13 +152,7 @@ function Preview({ preview: { count, keys, digest, hasMore, leftOut }, problem, 
       <PostForm className="grid gap-5">
         <input type="hidden" name="digest" value={digest} />
         <ErrorSummary problem={problem} labels={{ reason: 'Reason' }} />
-        <FormField
-          label="Reason (optional)"
-          name="reason"
-          hint="For the audit log: one entry a key."
-          error={errorOf(problem, 'reason')}
-          control={(props) => <Input {...props} maxLength={500} autoComplete="off" defaultValue={reason} />}
-        />
+        <ReasonField problem={problem} reason={reason} hint="For the audit log: one entry a key." />
         <SubmitButton variant="destructive" pending="Revoking…" className="justify-self-start">
           Revoke {count === 1 ? 'this key' : `these ${count} keys`}
         </SubmitButton>

@@ -1,15 +1,15 @@
 import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
-import { FormField } from '../components/form-field.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
+import { ReasonField } from '../components/reason-field.tsx'
 import { Button } from '../components/ui/button.tsx'
 import { Card } from '../components/ui/card.tsx'
-import { Input } from '../components/ui/input.tsx'
 import { pageContext, problemOf } from '../context.ts'
 import { flashHeaders } from '../lib/cookies.ts'
-import { errorOf, textOf } from '../lib/form-fields.ts'
+import { textOf } from '../lib/form-fields.ts'
 import { titled } from '../lib/titles.ts'
 import type { Route } from './+types/tenant-deactivate'
 
@@ -49,20 +49,14 @@ export default function DeactivateTenant({ loaderData: { tenant }, actionData }:
       <BackLink to={to}>{name}</BackLink>
       <PageHeader title="Deactivate this tenant?" description={<span className="wrap-anywhere">{name}</span>} />
       <Card>
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           {effects.map((effect) => (
             <li key={effect}>{effect}</li>
           ))}
-        </ul>
+        </Consequences>
         <PostForm className="grid gap-5">
           <ErrorSummary problem={actionData?.problem} labels={{ reason: 'Reason' }} />
-          <FormField
-            label="Reason (optional)"
-            name="reason"
-            hint="For the tenant’s audit log."
-            error={errorOf(actionData?.problem, 'reason')}
-            control={(props) => <Input {...props} maxLength={500} autoComplete="off" defaultValue={actionData?.reason ?? ''} />}
-          />
+          <ReasonField problem={actionData?.problem} reason={actionData?.reason} hint="For the tenant’s audit log." />
           <div className="flex gap-2">
             <SubmitButton variant="destructive" pending="Deactivating…">
               Deactivate tenant

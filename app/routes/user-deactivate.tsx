@@ -1,5 +1,6 @@
 import { data, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { KeyFates } from '../components/key-fates.tsx'
 import { PageHeader } from '../components/page-header.tsx'
@@ -42,11 +43,11 @@ export default function DeactivateUser({ loaderData: { user, affected, heirs }, 
       <BackLink to={to}>{user.name}</BackLink>
       <PageHeader title={`Deactivate ${user.name}?`} description={<span className="wrap-anywhere">{user.email}</span>} />
       <Card>
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           <li>They are signed out everywhere before this page answers, and can’t sign in again.</li>
           <li>The invitations that they sent open nothing any more.</li>
           <li>What is done with their keys is done in the same moment. All of it stands in the audit log.</li>
-        </ul>
+        </Consequences>
         <PostForm className="grid gap-5">
           <ErrorSummary problem={actionData?.problem} labels={offBoardingLabels} />
           <KeyFates

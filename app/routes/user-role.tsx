@@ -1,5 +1,6 @@
 import { data, Form, Link, redirect } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { ErrorSummary } from '../components/error-summary.tsx'
 import { KeyFates } from '../components/key-fates.tsx'
 import { PageHeader } from '../components/page-header.tsx'
@@ -62,11 +63,11 @@ export default function UserRole({ loaderData: { user, grantable, next }, action
           <PostForm className="grid gap-5">
             <ErrorSummary problem={actionData?.problem} labels={offBoardingLabels} />
             {next.isLower && (
-              <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+              <Consequences>
                 <li>They are signed out everywhere, and sign in again with the new role.</li>
                 <li>Nothing that they asked for with the old role can commit once this page answers.</li>
                 <li>Keys of theirs above {next.role} are settled in the same moment.</li>
-              </ul>
+              </Consequences>
             )}
             <KeyFates
               affected={next.affected}

@@ -1,5 +1,6 @@
 import { data, Link } from 'react-router'
 import { BackLink } from '../components/back-link.tsx'
+import { Consequences } from '../components/consequences.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
 import { Button } from '../components/ui/button.tsx'
@@ -33,10 +34,10 @@ export default function RotateSecret({ loaderData: { webhook }, actionData }: Ro
       <BackLink to={`/webhooks/${webhook.id}`}>The webhook</BackLink>
       <PageHeader title="Rotate the signing secret?" description={<span className="wrap-anywhere">{webhook.url}</span>} />
       <Card>
-        <ul className="grid list-disc gap-1.5 pl-5 text-sm text-muted-foreground">
+        <Consequences>
           <li>The new secret is shown once, on the next page.</li>
           <li>For 24 hours each delivery has two signatures, so that the receiver can change over in its own time.</li>
-        </ul>
+        </Consequences>
         <PostForm className="flex gap-2">
           <SubmitButton pending="Rotating…">Rotate secret</SubmitButton>
           <Button asChild variant="ghost">

@@ -1,13 +1,13 @@
 // Invitations: a link that makes its holder a user of the tenant, once, within 72 hours.
 import { TRPCError } from '@trpc/server'
-import { and, desc, eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { invitations, users } from '#db/schema.ts'
 import { Email } from '../first-run.ts'
 import { procedure } from '../gate.ts'
 import { Id, Instant } from '../input.ts'
 import { hashToken, invitationHours, linkOf, makeToken, sendInvitation } from '../invitations.ts'
-import { olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
+import { listNewest, PageInput, pageOf } from '../paging.ts'
 import { FieldErrors } from '../problem.ts'
 import { requireQuota } from '../quotas.ts'
 import { Role } from '../roles.ts'
@@ -73,15 +73,7 @@ export const invitationsRouter = t.router({
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(Invitation))
-    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor } }) => {
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${invitations.createdAt}::text` })
-        .from(invitations)
-        .where(and(eq(invitations.tenantId, tenant.id), olderThan(invitations.createdAt, invitations.id, cursor)))
-        .orderBy(desc(invitations.createdAt), desc(invitations.id))
-        .limit(limit + 1)
-      return toTimePage(rows, limit, toInvitation)
-    }),
+    .query(({ ctx: { tx, tenant }, input }) => listNewest(tx, tenant.id, invitations, columns, input, toInvitation)),
 
   create: procedure
     .meta({

@@ -1,5 +1,5 @@
 // Judge settings: how the answers of agents are judged. A suite's goes before its agent's, and that before the default.
-import { and, desc, eq, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Tx } from '#db/client.ts'
 import { agents, type JudgeModel, judgeSettings, testSuites } from '#db/schema.ts'
@@ -7,7 +7,7 @@ import { requireCallable } from '../callable-url.ts'
 import { procedure } from '../gate.ts'
 import { Id } from '../input.ts'
 import { type GivenSecret, requireSameOrigin, sealGiven } from '../kept-secret.ts'
-import { olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
+import { listNewest, PageInput, pageOf } from '../paging.ts'
 import { t } from '../trpc.ts'
 import {
   checkProvider,
@@ -66,15 +66,7 @@ export const judgeSettingsRouter = t.router({
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(JudgeSetting))
-    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor } }) => {
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${judgeSettings.createdAt}::text` })
-        .from(judgeSettings)
-        .where(and(eq(judgeSettings.tenantId, tenant.id), olderThan(judgeSettings.createdAt, judgeSettings.id, cursor)))
-        .orderBy(desc(judgeSettings.createdAt), desc(judgeSettings.id))
-        .limit(limit + 1)
-      return toTimePage(rows, limit, toJudgeSetting)
-    }),
+    .query(({ ctx: { tx, tenant }, input }) => listNewest(tx, tenant.id, judgeSettings, columns, input, toJudgeSetting)),
 
   get: procedure
     .meta({

@@ -1,12 +1,12 @@
 // Test suites: what a run executes against an agent, and when it has passed.
 import { TRPCError } from '@trpc/server'
-import { and, desc, eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Tx } from '#db/client.ts'
 import { testSuites } from '#db/schema.ts'
 import { procedure } from '../gate.ts'
 import { Id, Instant, line } from '../input.ts'
-import { olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
+import { listNewest, PageInput, pageOf } from '../paging.ts'
 import { requireQuota } from '../quotas.ts'
 import { t } from '../trpc.ts'
 import { requireJudgeSetting } from './judge-setting-records.ts'
@@ -85,15 +85,7 @@ export const testSuitesRouter = t.router({
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(TestSuite))
-    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor } }) => {
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${testSuites.createdAt}::text` })
-        .from(testSuites)
-        .where(and(eq(testSuites.tenantId, tenant.id), olderThan(testSuites.createdAt, testSuites.id, cursor)))
-        .orderBy(desc(testSuites.createdAt), desc(testSuites.id))
-        .limit(limit + 1)
-      return toTimePage(rows, limit, toSuite)
-    }),
+    .query(({ ctx: { tx, tenant }, input }) => listNewest(tx, tenant.id, testSuites, columns, input, toSuite)),
 
   get: procedure
     .meta({

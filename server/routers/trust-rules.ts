@@ -1,12 +1,12 @@
 // Trust rules: which pipelines of a CI provider get a key for their token, and what that key may do.
 import { isDeepStrictEqual } from 'node:util'
-import { and, desc, eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { trustRules } from '#db/schema.ts'
 import { requireFreshToMint } from '../fresh-sign-in.ts'
 import { procedure } from '../gate.ts'
 import { Id } from '../input.ts'
-import { olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
+import { listNewest, PageInput, pageOf } from '../paging.ts'
 import { t } from '../trpc.ts'
 import { lockPrincipals, requireMayGrant, requireMayLimit } from './api-key-records.ts'
 import {
@@ -41,15 +41,7 @@ export const trustRulesRouter = t.router({
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(TrustRule))
-    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor } }) => {
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${trustRules.createdAt}::text` })
-        .from(trustRules)
-        .where(and(eq(trustRules.tenantId, tenant.id), olderThan(trustRules.createdAt, trustRules.id, cursor)))
-        .orderBy(desc(trustRules.createdAt), desc(trustRules.id))
-        .limit(limit + 1)
-      return toTimePage(rows, limit, toTrustRule)
-    }),
+    .query(({ ctx: { tx, tenant }, input }) => listNewest(tx, tenant.id, trustRules, columns, input, toTrustRule)),
 
   get: procedure
     .meta({

@@ -6,7 +6,7 @@ import { readHead } from '../audit-checkpoints.ts'
 import { requireCallable } from '../callable-url.ts'
 import { procedure } from '../gate.ts'
 import { Id } from '../input.ts'
-import { olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
+import { listNewest, olderThan, PageInput, pageOf, toTimePage } from '../paging.ts'
 import { getRuntime } from '../runtime.ts'
 import { seal } from '../secret-box.ts'
 import { t } from '../trpc.ts'
@@ -47,15 +47,7 @@ export const webhooksRouter = t.router({
     })
     .input(z.strictObject(PageInput))
     .output(pageOf(Webhook))
-    .query(async ({ ctx: { tx, tenant }, input: { limit, cursor } }) => {
-      const rows = await tx
-        .select({ ...columns, position: sql<string>`${webhooks.createdAt}::text` })
-        .from(webhooks)
-        .where(and(eq(webhooks.tenantId, tenant.id), olderThan(webhooks.createdAt, webhooks.id, cursor)))
-        .orderBy(desc(webhooks.createdAt), desc(webhooks.id))
-        .limit(limit + 1)
-      return toTimePage(rows, limit, toWebhook)
-    }),
+    .query(({ ctx: { tx, tenant }, input }) => listNewest(tx, tenant.id, webhooks, columns, input, toWebhook)),
 
   get: procedure
     .meta({
