@@ -15,6 +15,7 @@ import { Report } from './report.ts'
 import { keepSection } from './results.ts'
 import { browser } from './sections/browser.ts'
 import { connections } from './sections/connections.ts'
+import { distance } from './sections/distance.ts'
 import { flood } from './sections/flood.ts'
 import { growth } from './sections/growth.ts'
 import { nodes } from './sections/nodes.ts'
@@ -24,7 +25,17 @@ import { writes } from './sections/writes.ts'
 import { seed } from './seed.ts'
 import { type Subject, startSubject } from './subjects.ts'
 
-const sections: Record<string, Section> = { reads, writes, flood, connections, nodes, growth, start: coldStart, browser }
+const sections: Record<string, Section> = {
+  reads,
+  writes,
+  flood,
+  connections,
+  distance,
+  nodes,
+  growth,
+  start: coldStart,
+  browser,
+}
 const serverCore = 0
 
 const { values } = parseArgs({

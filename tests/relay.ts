@@ -16,7 +16,8 @@ export interface Relay {
   close(): void
 }
 
-export async function startRelay(url: string, { isPooler = false, isReplica = false } = {}): Promise<Relay> {
+/** @param delayMs what a database that is further away adds to each round trip. */
+export async function startRelay(url: string, { isPooler = false, isReplica = false, delayMs = 0 } = {}): Promise<Relay> {
   let target = new URL(url)
   const sockets = new Set<Socket>()
   let isFrozen = false
@@ -39,6 +40,7 @@ export async function startRelay(url: string, { isPooler = false, isReplica = fa
     client.on('data', (bytes) => {
       // Of a replica nothing may be asked: only Terminate, 'X', may come.
       if (isReplica && isSignedIn && bytes[0] !== 0x58) client.destroy()
+      else if (delayMs > 0) setTimeout(() => upstream.write(bytes), delayMs)
       else upstream.write(bytes)
     })
     upstream.on('data', (bytes) => {
