@@ -12,8 +12,11 @@ export interface Bench {
   seeded: Seeded
   pace: Pace
   report: Report
-  /** Starts `node script …` on the server's core, on the database at `url` unless `env` names another; stops with its section. */
-  start(script: string, args?: string[], env?: Record<string, string>): Promise<Subject>
+  /**
+   * Starts `node script …` on the server's core, on the database at `url` unless `env` names another; stops with its section.
+   * @param cores others to run on, as taskset takes them.
+   */
+  start(script: string, args?: string[], env?: Record<string, string>, cores?: string): Promise<Subject>
 }
 
 export type Section = (bench: Bench) => Promise<void>

@@ -27,12 +27,12 @@ export type Rounds = Map<string, Seen[]>
 
 export const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-/** Each row once a round, in turn, after a second of warming up. */
+/** Each row once a round, in turn, after three seconds of warming up. */
 export async function measure(rows: Row[], { rounds, seconds, connections = 32 }: Pace): Promise<Rounds> {
   const seen: Rounds = new Map(rows.map(({ name }) => [name, []]))
   const once = ({ subject, request }: Row, length: number) =>
     load(subject.url, request, { seconds: length, connections, core: loadCore })
-  for (const row of rows) await once(row, 1)
+  for (const row of rows) await once(row, 3)
   for (let round = 0; round < rounds; round++) {
     for (const row of rows) {
       await row.reset?.()

@@ -52,9 +52,9 @@ const url = process.env.BENCH_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:543
 const folder = mkdtempSync(join(tmpdir(), 'mate-bench-'))
 const pace = values.quick ? { rounds: 3, seconds: 1 } : { rounds: Number(values.rounds), seconds: 2 }
 const subjects: Subject[] = []
-const start: Bench['start'] = async (script, args = [], env = {}) => {
+const start: Bench['start'] = async (script, args = [], env = {}, cores = String(serverCore)) => {
   const settings = { DATABASE_URL: url, PORT: '0', HOST: '127.0.0.1', ...env }
-  const subject = await startSubject(script, args, settings, serverCore)
+  const subject = await startSubject(script, args, settings, cores)
   subjects.push(subject)
   return subject
 }

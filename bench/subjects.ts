@@ -9,9 +9,9 @@ export interface Subject {
   stop(): Promise<void>
 }
 
-/** Starts `node script …` on `core` and waits for the address that it prints. */
-export async function startSubject(script: string, args: string[], env: Record<string, string>, core: number): Promise<Subject> {
-  const child = spawn('taskset', ['-c', String(core), process.execPath, script, ...args], {
+/** Starts `node script …` on `cores`, as taskset takes them, and waits for the address that it prints. */
+export async function startSubject(script: string, args: string[], env: Record<string, string>, cores: string): Promise<Subject> {
+  const child = spawn('taskset', ['-c', cores, process.execPath, script, ...args], {
     env: { ...process.env, ...env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
