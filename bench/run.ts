@@ -50,7 +50,7 @@ if (!existsSync('bench/peers/node_modules')) execFileSync('npm', ['ci', '--prefi
 
 const url = process.env.BENCH_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/mate_bench'
 const folder = mkdtempSync(join(tmpdir(), 'mate-bench-'))
-const pace = values.quick ? { rounds: 3, seconds: 1 } : { rounds: Number(values.rounds), seconds: 2 }
+const pace = values.quick ? { rounds: 3, seconds: 1 } : { rounds: Number(values.rounds), seconds: 4 }
 const subjects: Subject[] = []
 const start: Bench['start'] = async (script, args = [], env = {}, cores = String(serverCore)) => {
   const settings = { DATABASE_URL: url, PORT: '0', HOST: '127.0.0.1', ...env }
