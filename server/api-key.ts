@@ -1,5 +1,5 @@
 // The form of an API key: `mate_`, 43 base62 characters of 32 random bytes, 6 base62 characters of a CRC-32.
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -20,7 +20,10 @@ export interface NewApiKey {
 
 /** A new key from the system's CSPRNG. 62^43 > 2^256, so every 32-byte value has one text and none is likelier. */
 export function generateApiKey(): NewApiKey {
-  const body = `mate_${toBase62(BigInt(`0x${randomBytes(32).toString('hex')}`), secretLength)}`
+  let secret = ''
+  for (let rest = BigInt(`0x${randomBytes(32).toString('hex')}`); rest > 0n; rest /= 62n)
+    secret = alphabet[Number(rest % 62n)] + secret
+  const body = `mate_${secret.padStart(secretLength, '0')}`
   const key = body + checksum(body)
   return { key, hash: hashApiKey(key), prefix: key.slice(0, displayLength) }
 }
@@ -32,15 +35,11 @@ export function isWellFormedApiKey(text: string): boolean {
 
 /** SHA-256, 32 bytes. No salt and no slow hash: the key has 256 random bits of its own. */
 export function hashApiKey(key: string): Uint8Array {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }
 
 function checksum(body: string): string {
-  return toBase62(BigInt(crc32(body)), checksumLength)
-}
-
-function toBase62(value: bigint, length: number): string {
   let text = ''
-  for (let rest = value; rest > 0n; rest /= 62n) text = alphabet[Number(rest % 62n)] + text
-  return text.padStart(length, '0')
+  for (let rest = crc32(body); rest > 0; rest = Math.floor(rest / 62)) text = alphabet[rest % 62] + text
+  return text.padStart(checksumLength, '0')
 }

@@ -56,18 +56,16 @@ export function olderThan(at: PgColumn, id: PgColumn, cursor: string | undefined
   return sql`(${at}, ${id}) < (${instant}::timestamptz, ${lastId}::uuid)`
 }
 
-/** A page of such a list: `position` is the instant of its order, as PostgreSQL writes it. */
+/**
+ * A page of such a list: `position` is the instant of its order, as PostgreSQL writes it. It is not taken out of the rows,
+ * each of which would be copied for it: the schema of the answer leaves it out.
+ */
 export function toTimePage<Row extends { position: string; id: string }, Item>(
   rows: Row[],
   limit: number,
   toItem: (row: Omit<Row, 'position'>) => Item,
 ): { items: Item[]; nextCursor: string | null } {
-  return toPage(
-    rows,
-    limit,
-    ({ position: _, ...row }) => toItem(row),
-    ({ position, id }) => [position, id],
-  )
+  return toPage(rows, limit, toItem, ({ position, id }) => [position, id])
 }
 
 /** A page of the tenant's rows of a table, the newest first. @throws TRPCError BAD_REQUEST, as decodeCursor. */
