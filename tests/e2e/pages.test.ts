@@ -193,6 +193,25 @@ test('axe finds nothing on any page, light or dark; none is wider than a phone; 
   }
 }, 900_000)
 
+test('what axe looks for, it sees: an image without a text, and a colour that is faint in the dark alone', async () => {
+  const { page } = await openPage(browser, server.url)
+  await page.goto('/sign-in')
+  await page.locator('main').evaluate((main) => {
+    const text = main.appendChild(document.createElement('p'))
+    text.textContent = 'faint'
+    text.style.color = '#333'
+  })
+  await expect(expectAccessible(page)).rejects.toMatchObject({
+    actual: { colorScheme: 'dark', found: [expect.stringMatching(/^color-contrast: <p [^>]*>faint/)] },
+  })
+  await page.locator('main').evaluate((main) => {
+    main.appendChild(new Image()).src = 'data:,'
+  })
+  await expect(expectAccessible(page)).rejects.toMatchObject({
+    actual: { colorScheme: 'light', found: [expect.stringMatching(/^image-alt: <img/)] },
+  })
+})
+
 test('no page is wider than a phone of 360 px with JavaScript off', async () => {
   const { page } = await openPage(browser, server.url, { viewport: phone, javaScriptEnabled: false })
   await page.context().addCookies([cookieOf(admin)])
