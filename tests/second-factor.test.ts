@@ -3,7 +3,7 @@ import { eq, sql } from 'drizzle-orm'
 import { describe, expect, test } from 'vitest'
 import { apiKeys, passkeys, recoveryCodes, sessions, totpSecrets, users } from '#db/schema.ts'
 import { removeFactors } from '#server/second-factor.ts'
-import { countAudit, postForm, seedKey, useServer } from './harness.ts'
+import { countAudit, postForm, seedKey, seedTrustRule, useServer } from './harness.ts'
 import {
   addApp,
   age,
@@ -224,6 +224,36 @@ describe('a fresh sign-in', () => {
       )
       expect((await postForm(server, '/api-keys/new', cookie, { ...form, formId: crypto.randomUUID() })).status).toBe(201)
       expect(await entriesOf(server, person.tenantId, 'user.signed_in_again')).toHaveLength(1)
+    },
+  )
+
+  test.each(['new', 'saved'])(
+    'is asked of a person for a rule that gives such keys: it comes back as it was (%s)',
+    async (which) => {
+      const person = await seedPerson(server)
+      const cookie = await givePassword(server, person.email)
+      await age(server, person.id)
+      const path = `/trust-rules/${which === 'new' ? 'new' : (await seedTrustRule(server, person.tenantId)).id}`
+      const form = {
+        ...{ name: name(), issuer: 'https://gitlab.com', audience: 'https://a.example', role: 'TenantAdmin' },
+        ...{ lifetimeMinutes: '7', claim: 'project_path', value: 'acme/app', requestsPerMinute: '60' },
+      }
+      const sent = await postForm(server, `${path}?provider=gitlab`, cookie, form)
+      const again = sent.headers.get('location') ?? ''
+      expect([sent.status, again.split('?')[0]]).toEqual([302, '/sign-in/again'])
+      const back = (await postForm(server, again, cookie, { password })).headers.get('location') ?? ''
+      expect(back.split('?')[0]).toBe(path)
+      const html = await (await server.request(back, { headers: { cookie } })).text()
+      const inputs = html.match(/<input[^>]*>/g) ?? []
+      const shown = (field: string, value: string) =>
+        inputs.filter((input) => input.includes(`name="${field}"`) && input.includes(`value="${value}"`))
+      for (const [field, value] of Object.entries(form)) expect([field, shown(field, value).length]).toEqual([field, 1])
+      expect(shown('role', form.role)[0]).toContain('checked=""')
+      if (which === 'saved') expect(shown('isActive', 'yes')[0]).not.toContain('checked=""')
+      else expect(html).toMatch(/<a[^>]*aria-current="true"[^>]*>GitLab</)
+      expect((await postForm(server, path, cookie, form)).status).toBe(302)
+      const ruled = await entriesOf(server, person.tenantId, which === 'new' ? 'trust_rule.created' : 'trust_rule.updated')
+      expect(ruled).toHaveLength(1)
     },
   )
 

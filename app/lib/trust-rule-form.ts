@@ -1,7 +1,7 @@
 // A trust rule as a form sends it and as the API takes it; and what each CI provider calls things.
 import type { Problem } from '../context.ts'
 import type { TrustRule } from './api-types.ts'
-import { foldErrors, numberOf, textOf } from './form-fields.ts'
+import { type Fields, foldErrors, numberOf, textOf } from './form-fields.ts'
 import { joinListErrors, type LimitValues, limitLabels, limitsOf, limitValuesOf, valuesOfLimits } from './limits-form.ts'
 
 export const providers = {
@@ -42,6 +42,8 @@ export interface TrustRuleValues {
   role: string
   lifetimeMinutes: string
   limits: LimitValues
+  /** A new rule is; the form of one that is there asks. */
+  isActive: boolean
 }
 
 export const trustRuleLabels = {
@@ -60,17 +62,19 @@ export function newTrustRule(provider: Provider, origin: string): TrustRuleValue
   return {
     ...{ name: '', issuer, audience: origin, conditions: [...conditions], role: 'Tester', lifetimeMinutes: '15' },
     limits: { allowedIps: '', requestsPerMinute: '', scopeChoice: '', scopes: [] },
+    isActive: true,
   }
 }
 
 export function valuesOfRule(rule: TrustRule): TrustRuleValues {
-  const { name, issuer, audience, role } = rule
+  const { name, issuer, audience, role, isActive } = rule
+  const lifetimeMinutes = String(rule.lifetimeMinutes)
   const conditions = Object.entries(rule.conditions).flatMap(([claim, values]) => values.map((value) => ({ claim, value })))
-  return { name, issuer, audience, conditions, role, lifetimeMinutes: String(rule.lifetimeMinutes), limits: valuesOfLimits(rule) }
+  return { name, issuer, audience, conditions, role, lifetimeMinutes, limits: valuesOfLimits(rule), isActive }
 }
 
 /** A row without a value is none: the form offers more than anybody needs. */
-export function readTrustRuleForm<Role extends string>(form: FormData, roles: readonly Role[]) {
+export function readTrustRuleForm<Role extends string>(form: Fields, roles: readonly Role[]) {
   const values = form.getAll('value').map(String)
   const rows = form.getAll('claim').map((claim, i) => ({ claim: String(claim).trim(), value: values[i]?.trim() ?? '' }))
   const texts = {
@@ -85,10 +89,15 @@ export function readTrustRuleForm<Role extends string>(form: FormData, roles: re
   for (const { claim, value } of rows) if (value !== '') conditions[claim] = [...(conditions[claim] ?? []), value]
   const { name, issuer, audience } = texts
   return {
-    values: { ...texts, conditions: rows, limits } satisfies TrustRuleValues,
+    values: { ...texts, conditions: rows, limits, isActive: textOf(form, 'isActive') === 'yes' } satisfies TrustRuleValues,
     role: roles.find((role) => role === texts.role),
     input: { name, issuer, audience, conditions, lifetimeMinutes: numberOf(texts.lifetimeMinutes), ...limitsOf(limits) },
   }
+}
+
+/** What an address brings back of a form, from a fresh sign-in. */
+export function returnedTrustRule({ searchParams }: URL): TrustRuleValues | undefined {
+  return searchParams.has('name') ? readTrustRuleForm(searchParams, []).values : undefined
 }
 
 export function trustRuleProblem(problem: Problem, limits: LimitValues): Problem {

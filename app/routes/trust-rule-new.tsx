@@ -9,12 +9,14 @@ import { pageContext, problemOf } from '../context.ts'
 import { cn } from '../lib/cn.ts'
 import { flashHeaders } from '../lib/cookies.ts'
 import { fieldProblem, oneOf } from '../lib/form-fields.ts'
+import { leadToSignIn, withForm } from '../lib/sign-in-again.ts'
 import { titled } from '../lib/titles.ts'
 import {
   newTrustRule,
   type Provider,
   providers,
   readTrustRuleForm,
+  returnedTrustRule,
   trustRuleLabels,
   trustRuleProblem,
 } from '../lib/trust-rule-form.ts'
@@ -23,14 +25,18 @@ import type { Route } from './+types/trust-rule-new'
 export async function loader({ url, context }: Route.LoaderArgs) {
   const { requireMay, origin, roles, scopes } = context.get(pageContext)
   requireMay('trustRules.create')
-  const provider = oneOf<Provider>(url.searchParams.get('provider') ?? '', ['github', 'gitlab', 'other'])
-  return { provider, origin, roles: roles.filter(({ isGrantable }) => isGrantable), scopes }
+  const provider = providerOf(url)
+  const values = returnedTrustRule(url) ?? newTrustRule(provider, origin)
+  return { provider, roles: roles.filter(({ isGrantable }) => isGrantable), scopes, values }
 }
 
-export async function action({ request, context }: Route.ActionArgs) {
+const providerOf = ({ searchParams }: URL) => oneOf<Provider>(searchParams.get('provider') ?? '', ['github', 'gitlab', 'other'])
+
+export async function action({ request, url, context }: Route.ActionArgs) {
   const page = context.get(pageContext)
+  const form = await request.formData()
   const { values, role, input } = readTrustRuleForm(
-    await request.formData(),
+    form,
     page.roles.map((known) => known.role),
   )
   if (!role) return data({ problem: fieldProblem(page.requestId, 'role', 'Choose a role.'), values }, { status: 400 })
@@ -40,6 +46,8 @@ export async function action({ request, context }: Route.ActionArgs) {
     return redirect(`/trust-rules/${id}`, { headers })
   } catch (thrown) {
     const problem = trustRuleProblem(problemOf(thrown), values.limits)
+    form.set('provider', providerOf(url))
+    leadToSignIn(problem, withForm('/trust-rules/new', form))
     return data({ problem, values }, { status: problem.status })
   }
 }
@@ -47,7 +55,7 @@ export async function action({ request, context }: Route.ActionArgs) {
 export const meta: Route.MetaFunction = () => titled('Add a trust rule')
 
 export default function NewTrustRule({ loaderData, actionData }: Route.ComponentProps) {
-  const { provider, origin, roles, scopes } = loaderData
+  const { provider, roles, scopes, values } = loaderData
   return (
     <div className="mx-auto max-w-2xl">
       <BackLink to="/trust-rules">Trust Rules</BackLink>
@@ -55,12 +63,7 @@ export default function NewTrustRule({ loaderData, actionData }: Route.Component
       <ProviderLinks current={provider} />
       <PostForm key={provider} className="grid gap-6">
         <ErrorSummary problem={actionData?.problem} labels={trustRuleLabels} />
-        <TrustRuleFields
-          values={actionData?.values ?? newTrustRule(provider, origin)}
-          problem={actionData?.problem}
-          roles={roles}
-          scopes={scopes}
-        />
+        <TrustRuleFields values={actionData?.values ?? values} problem={actionData?.problem} roles={roles} scopes={scopes} />
         <FormActions submit="Add" pending="Adding…" cancelTo="/trust-rules" />
       </PostForm>
     </div>

@@ -11,15 +11,17 @@ import { Button } from '../components/ui/button.tsx'
 import { Card, CardTitle } from '../components/ui/card.tsx'
 import { pageContext, problemOf } from '../context.ts'
 import { flashHeaders } from '../lib/cookies.ts'
-import { fieldProblem, textOf } from '../lib/form-fields.ts'
+import { fieldProblem } from '../lib/form-fields.ts'
+import { leadToSignIn, withForm } from '../lib/sign-in-again.ts'
 import { titled } from '../lib/titles.ts'
-import { readTrustRuleForm, trustRuleLabels, trustRuleProblem, valuesOfRule } from '../lib/trust-rule-form.ts'
+import { readTrustRuleForm, returnedTrustRule, trustRuleLabels, trustRuleProblem, valuesOfRule } from '../lib/trust-rule-form.ts'
 import type { Route } from './+types/trust-rule'
 
-export async function loader({ params: { id }, context }: Route.LoaderArgs) {
+export async function loader({ params: { id }, url, context }: Route.LoaderArgs) {
   const { api, origin, roles, scopes } = context.get(pageContext)
   const rule = await api.trustRules.get({ id })
-  return { rule, origin, roles: roles.filter(({ isGrantable }) => isGrantable), scopes }
+  const values = returnedTrustRule(url) ?? valuesOfRule(rule)
+  return { rule, origin, roles: roles.filter(({ isGrantable }) => isGrantable), scopes, values }
 }
 
 export async function action({ request, params: { id }, context }: Route.ActionArgs) {
@@ -29,13 +31,13 @@ export async function action({ request, params: { id }, context }: Route.ActionA
     form,
     page.roles.map((known) => known.role),
   )
-  const isActive = textOf(form, 'isActive') === 'yes'
   if (!role) return data({ problem: fieldProblem(page.requestId, 'role', 'Choose a role.'), values }, { status: 400 })
   try {
-    await page.api.trustRules.update({ id, ...input, role, isActive })
+    await page.api.trustRules.update({ id, ...input, role, isActive: values.isActive })
     return redirect(`/trust-rules/${id}`, { headers: await flashHeaders(page, 'The trust rule is saved.') })
   } catch (thrown) {
     const problem = trustRuleProblem(problemOf(thrown), values.limits)
+    leadToSignIn(problem, withForm(`/trust-rules/${id}`, form))
     return data({ problem, values }, { status: problem.status })
   }
 }
@@ -44,6 +46,7 @@ export const meta: Route.MetaFunction = () => titled('Trust rule')
 
 export default function TrustRulePage({ loaderData, actionData }: Route.ComponentProps) {
   const { rule, origin, roles, scopes } = loaderData
+  const values = actionData?.values ?? loaderData.values
   const mayChange = roles.some(({ role }) => role === rule.role)
   return (
     <div className="mx-auto max-w-3xl">
@@ -60,13 +63,8 @@ export default function TrustRulePage({ loaderData, actionData }: Route.Componen
             <CardTitle>Settings</CardTitle>
             <PostForm className="grid gap-6">
               <ErrorSummary problem={actionData?.problem} labels={trustRuleLabels} />
-              <TrustRuleFields
-                values={actionData?.values ?? valuesOfRule(rule)}
-                problem={actionData?.problem}
-                roles={roles}
-                scopes={scopes}
-              />
-              <CheckField name="isActive" defaultChecked={rule.isActive} className="border-t pt-5">
+              <TrustRuleFields values={values} problem={actionData?.problem} roles={roles} scopes={scopes} />
+              <CheckField name="isActive" defaultChecked={values.isActive} className="border-t pt-5">
                 Active. Saved otherwise, or narrower than before, it ends the keys that it gave out.
               </CheckField>
               <SubmitButton variant="outline" pending="Saving…" className="w-fit">
