@@ -111,14 +111,12 @@ function createBoss(database: Database): PgBoss {
 /** Makes the queue's own tables, which `startJobs` does as well: for a database that is to be copied. */
 export async function installJobs(database: Database): Promise<void> {
   const boss = createBoss(database)
-  await prepare(boss)
+  await boss.start()
+  for (const queue of queues) await create(boss, queue)
   await boss.stop({ graceful: false })
 }
 
-async function prepare(boss: PgBoss): Promise<void> {
-  await boss.start()
-  for (const queue of queues) await boss.createQueue(queue, { ...queueOptions, ...settings[queue].options })
-}
+const create = (boss: PgBoss, queue: Queue) => boss.createQueue(queue, { ...queueOptions, ...settings[queue].options })
 
 export interface Jobs {
   /** Resolves when the queue has started, has failed to (it is tried again), or takes longer than two seconds. */
@@ -164,8 +162,16 @@ export function startJobs(database: Database, handlers: JobHandlers, runWorkers:
     if (schedule) await boss.schedule(queue, schedule, {}, { missed: 'once' })
   }
   const begin = async () => {
-    await prepare(boss)
-    for (const queue of queues) await work(queue)
+    const steps = [
+      () => boss.start(),
+      ...queues.map((queue) => () => create(boss, queue)),
+      ...queues.map((queue) => () => work(queue)),
+    ]
+    for (const step of steps) {
+      await step()
+      // A stop waits for what is under way, and not for the rest of a start: on a slow machine that is seconds.
+      if (isStopping) return
+    }
     timer = setInterval(look, relayEveryMs)
     timer.unref()
   }
