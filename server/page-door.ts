@@ -41,11 +41,9 @@ export function createPageHandler({ auth, build, mode, assetsDir }: PageDoorOpti
     requireForm(request)
     const cookie = request.headers.cookie
     const { nonce, ...call } = origin
-    const { session, answer } = await getRuntime().database.whileAlive(async () => {
-      const session = await auth.findSession(cookie)
-      const context = createPageContext(auth, { call, cookie, nonce, session, origin: originOf(request) })
-      return { session, answer: await render(createRequest(request, response, seenBy(request)), context) }
-    })
+    const session = await getRuntime().database.whileAlive(() => auth.findSession(cookie))
+    const context = createPageContext(auth, { call, cookie, nonce, session, origin: originOf(request) })
+    const answer = await render(createRequest(request, response, seenBy(request)), context)
     const headers = new Headers(answer.headers)
     // A form that already set or cleared the cookie has the last word over the session's renewal.
     if (session && !headers.getSetCookie().some((each) => each.includes('session_token=')))

@@ -132,9 +132,12 @@ function answerProblems<T extends object>(caller: T, requestId: string, path: st
   })
 }
 
+/** Watched here, not around the whole page: the log then names the operation that a silent database held up. */
+const whileAlive = <T>(work: () => Promise<T>) => getRuntime().database.whileAlive(work)
+
 async function orProblem<T>(requestId: string, operation: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work()
+    return await whileAlive(work)
   } catch (error) {
     throw asResponse(error, requestId, operation)
   }
@@ -151,7 +154,7 @@ function asResponse(error: unknown, requestId: string, operation: string) {
 function expectedIn(requestId: string) {
   return async <T>(operation: string, work: () => Promise<T>): Promise<FormResult<T>> => {
     try {
-      return { ok: true, ...(await work()) }
+      return { ok: true, ...(await whileAlive(work)) }
     } catch (error) {
       const problem = toProblem(error, requestId)
       if (problem.status < 500) return { ok: false, problem }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { type Database, openDatabase, type Tx } from '#db/client.ts'
 import { agents, tenants } from '#db/schema.ts'
 import { generateApiKey } from '#server/api-key.ts'
-import { asSuperuser, sleep } from './child-server.ts'
+import { asSuperuser, sleep, startChildServer } from './child-server.ts'
 import { anAgent } from './doors.ts'
 import {
   auditOf,
@@ -290,3 +290,30 @@ testOnPostgres(
     expect(entries.map(({ entityId }) => entityId).sort()).toEqual(rows.map(({ id }) => id).sort())
   },
 )
+
+testOnPostgres('what a frozen database holds up in a page is named in the log, by the operation that waited', async () => {
+  const { database: direct, url = '' } = await createTestDatabase()
+  const relay = await startRelay(url)
+  const server = await startChildServer({ DATABASE_URL: relay.url })
+  onTestFinished(async () => {
+    relay.thaw()
+    await server.kill('SIGTERM')
+    await direct.close()
+    relay.close()
+  })
+  relay.freeze()
+  const form = new URLSearchParams({ email: 'ada@example.com', password: 'a-long-pass-phrase' })
+  const asked = [
+    ['/sign-in', { method: 'POST', body: form, headers: { origin: server.url } }, 'sign in'],
+    ['/sign-in', {}, 'sign in'],
+    ['/setup?token=unknown', {}, 'set up'],
+    ['/invitation?token=unknown', {}, 'invitation'],
+  ] as const
+  for (const [path, options, operation] of asked) {
+    const response = await server.request(path, options)
+    expect({ path, status: response.status }).toEqual({ path, status: 503 })
+    const requestId = response.headers.get('x-request-id')
+    const lines = server.output.stderr.split('\n').filter((line) => line.includes(`"requestId":"${requestId}"`))
+    expect(lines.map((line) => JSON.parse(line).operation)).toEqual([operation])
+  }
+})
