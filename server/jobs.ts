@@ -9,7 +9,7 @@ const schema = 'mate_jobs'
 const relayEveryMs = 500
 const relayedAtOnce = 500
 const stopWithinMs = 10_000
-const readyWithinMs = 2_000
+const readyWithinMs = 10_000
 const retryStartAfterMs = 5_000
 const wakeAfterMs = 30
 
@@ -119,7 +119,7 @@ export async function installJobs(database: Database): Promise<void> {
 const create = (boss: PgBoss, queue: Queue) => boss.createQueue(queue, { ...queueOptions, ...settings[queue].options })
 
 export interface Jobs {
-  /** Resolves when the queue has started, has failed to (it is tried again), or takes longer than two seconds. */
+  /** Resolves when the queue has started, has failed to (it is tried again), or takes longer than ten seconds. */
   ready: Promise<void>
   /** Resolves when the jobs in hand are done, or after ten seconds: those are done again later. */
   stop(): Promise<void>
