@@ -153,6 +153,8 @@ describe('a run', () => {
     const first = await queue(b)
     for (let i = 1; i < 100; i++) await queue(b)
     const third = await queue(c)
+    // Nor before the second tenant's first is under way: on a fast machine the queue would hear of it and of the third's at once.
+    await waitUntil(async () => (await runOf(server, first)).status === 'running')
     areQueued.resolve()
     const ids = houses.map(({ id }) => id)
     const unfinished = and(inArray(runs.tenantId, ids), inArray(runs.status, ['pending', 'running']))
