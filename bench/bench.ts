@@ -1,4 +1,5 @@
 // What every section is given: the seeded database, the pace, the report, and a way to start what it measures.
+import type { Sql } from 'postgres'
 import type { Pace } from './measure.ts'
 import type { Report } from './report.ts'
 import type { Seeded } from './seed.ts'
@@ -20,6 +21,12 @@ export interface Bench {
 }
 
 export type Section = (bench: Bench) => Promise<void>
+
+/** Deletes what a load made, and its dead rows: they stand first in a list of the newest, and each read would pass them. */
+export async function dropMade(client: Sql, table: 'agents' | 'api_keys'): Promise<void> {
+  await client`delete from ${client(table)} where name like 'made %'`
+  await client`vacuum analyze ${client(table)}`
+}
 
 export const builtServer = 'build/server/index.js'
 

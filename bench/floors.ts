@@ -47,7 +47,7 @@ const server = createServer(async (request, response) => {
     found = keys.get(hash.toString('hex'))
   }
   if (found === undefined) {
-    response.writeHead(401).end()
+    response.writeHead(401, { 'Content-Length': 0 }).end()
     return
   }
   const body = floor === 'a' ? fixedBody : toBody(await readAgents(found))

@@ -63,7 +63,6 @@ const stopAll = async () => {
 }
 
 try {
-  const seeded = await seed(url)
   const admin = postgres(besides(url, 'postgres'), { max: 1, onnotice: () => {} })
   const [server] = await admin<{ version: string }[]>`select current_setting('server_version') as version`
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD']).toString().trim()
@@ -73,6 +72,8 @@ try {
   }
   for (const name of wanted) {
     const report = new Report()
+    // Each section finds the database new: what another wrote would be in its lists, and dead rows before them.
+    const seeded = await seed(url)
     const when = `${new Date().toISOString().slice(0, 16).replace('T', ' ')}, ${commit}, load average ${loadavg()[0]?.toFixed(1)} before.`
     await sections[name]?.({ folder, isQuick: values.quick, url, seeded, pace, report, start })
     await stopAll()

@@ -1,6 +1,6 @@
 // One, two and four nodes on one PostgreSQL, all loaded at once, 32 connections over all.
 import postgres from 'postgres'
-import { type Bench, builtServer } from '../bench.ts'
+import { type Bench, builtServer, dropMade } from '../bench.ts'
 import { load, type Request } from '../load.ts'
 import { loadCore, median } from '../measure.ts'
 import type { Subject } from '../subjects.ts'
@@ -19,7 +19,7 @@ export async function nodes({ url, seeded, pace, report, start }: Bench): Promis
   }
   /** What `count` nodes answer together, a second. */
   const together = async (count: number, request: Request) => {
-    await client`delete from agents where name like 'made %'`
+    await dropMade(client, 'agents')
     const options = { seconds: pace.seconds, connections: 32 / count, core: loadCore }
     // Each generator has names of its own, or the nodes would refuse each other's.
     const ofNode = (i: number) => ({ ...request, ...(request.body ? { body: request.body.replace('made', `made ${i}`) } : {}) })
@@ -38,7 +38,6 @@ export async function nodes({ url, seeded, pace, report, start }: Bench): Promis
       writes.push(await together(count, write))
     }
   }
-  await client`delete from agents where name like 'made %'`
   await client.end()
 
   report.heading(

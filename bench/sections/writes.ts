@@ -1,6 +1,6 @@
 // Keys that are refused, and changes with their audit entries.
 import postgres from 'postgres'
-import { type Bench, builtServer } from '../bench.ts'
+import { type Bench, builtServer, dropMade } from '../bench.ts'
 import { measure, middle, ratio } from '../measure.ts'
 
 export const newAgent = { name: 'made {n}', environment: 'test', connector: { type: 'http', url: 'https://a.example.com/' } }
@@ -8,8 +8,6 @@ export const newAgent = { name: 'made {n}', environment: 'test', connector: { ty
 export async function writes({ url, seeded, pace, report, start }: Bench): Promise<void> {
   const subject = await start(builtServer)
   const client = postgres(url, { max: 1, onnotice: () => {} })
-  const dropAgents = () => client`delete from agents where name like 'made %'`
-  const dropKeys = () => client`delete from api_keys where name like 'made %'`
   const change = (path: string, body: unknown) => ({
     path,
     method: 'POST',
@@ -33,18 +31,16 @@ export async function writes({ url, seeded, pace, report, start }: Bench): Promi
       floor,
       { name: 'malformed key', ...refused('mate_x') },
       { name: 'revoked key', ...refused(seeded.revokedKey) },
-      { name: 'POST agent, audited', subject, request: change('/api/agents', newAgent), reset: dropAgents },
+      { name: 'POST agent, audited', subject, request: change('/api/agents', newAgent), reset: () => dropMade(client, 'agents') },
       {
         name: 'POST API key, audited',
         subject,
         request: change('/api/admin/api-keys', { name: 'made {n}', role: 'Viewer' }),
-        reset: dropKeys,
+        reset: () => dropMade(client, 'api_keys'),
       },
     ],
     pace,
   )
-  await dropAgents()
-  await dropKeys()
   await client.end()
   report.loads(seen, ['(a)'])
   const malformed = ratio(seen, 'malformed key', '(a)')
