@@ -225,8 +225,11 @@ describe('while frozen', () => {
     const shown = async () => withoutScripts(await (await server.request('/api-keys', { headers: { cookie } })).text())
     expect(await shown()).toContain('All API keys are frozen')
     expect(await shown()).toContain('a stolen laptop')
+    // Once, and not again as a notice below.
+    expect(await shown()).not.toContain('All keys were frozen')
     expect((await postForm(server, '/api-keys/freeze', cookie, { intent: 'unfreeze' })).status).toBe(302)
     expect(await shown()).not.toContain('All API keys are frozen')
+    expect(await shown()).toMatch(/The keys work again.*All keys were frozen/s)
     expect(await statusOf(viewer)).toBe(200)
     expect((await postForm(server, '/api-keys/freeze', cookie, { intent: 'freeze', reason: unique('Why') })).status).toBe(302)
     expect(await statusOf(viewer)).toBe(403)

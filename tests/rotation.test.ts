@@ -24,10 +24,9 @@ async function rotate(id: string, overlapHours: number, key = house.admin.key): 
 const get = async (id: string) =>
   (await (await server.request(`/api/admin/api-keys/${id}`, { key: house.admin.key })).json()) as Record<string, unknown>
 /** A page without its scripts, which hold all the data whether it is shown or not. */
-const shown = async (path: string) => {
-  const html = await (await server.request(path, { headers: { cookie: house.cookie } })).text()
-  return html.replaceAll(/<script[\s\S]*?<\/script>/g, '').replaceAll('<!-- -->', '')
-}
+const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '').replaceAll('<!-- -->', '')
+const shown = async (path: string) =>
+  withoutScripts(await (await server.request(path, { headers: { cookie: house.cookie } })).text())
 const statusWith = async (key: string) => (await server.request('/api/me', { key })).status
 const end = (id: string) => server.database.db.update(apiKeys).set({ rotatesOutAt: new Date() }).where(eq(apiKeys.id, id))
 
@@ -237,7 +236,9 @@ describe('the page', () => {
     const done = await postForm(server, path, house.cookie, { overlapHours: '24' })
     expect(done.status).toBe(201)
     expect(done.headers.get('cache-control')).toContain('no-store')
-    const [key = ''] = /mate_[0-9A-Za-z]{49}/.exec(await done.text()) ?? []
+    const told = await done.text()
+    const [key = ''] = /mate_[0-9A-Za-z]{49}/.exec(told) ?? []
+    expect(withoutScripts(told)).toMatch(/The old key works until <time[^>]* dateTime="[^"]+"/)
     expect([await statusWith(key), await statusWith(old.key)]).toEqual([200, 200])
     const again = await postForm(server, path, house.cookie, { overlapHours: '24' })
     expect(again.status).toBe(409)

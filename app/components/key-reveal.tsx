@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import { useSecretUntilLeft } from '../lib/use-secret-until-left.ts'
 import { KeyExamples } from './key-examples.tsx'
@@ -20,10 +21,12 @@ interface KeyRevealProps {
   origin: string
   /** Where the browser goes instead of bringing this page back. */
   startPath: string
+  /** What else is to be known now. */
+  note?: ReactNode
 }
 
 /** The only time that a key is shown. */
-export function KeyReveal({ created, origin, startPath }: KeyRevealProps) {
+export function KeyReveal({ created, origin, startPath, note }: KeyRevealProps) {
   const key = useSecretUntilLeft(created, 'key', startPath)
   const { id, name, role, expiresAt } = created
   return (
@@ -39,6 +42,12 @@ export function KeyReveal({ created, origin, startPath }: KeyRevealProps) {
               </>
             ) : (
               'never expires'
+            )}
+            {note && (
+              <>
+                <br />
+                {note}
+              </>
             )}
           </>
         }

@@ -5,11 +5,13 @@ import { LocalTime } from './local-time.tsx'
 import { Button } from './ui/button.tsx'
 
 /** The newest of the open notices, above another page; nothing when there are none. */
-export function OpenNotices({ notices, hasMore }: { notices: Notice[]; hasMore: boolean }) {
-  if (notices.length === 0) return null
+export function OpenNotices({ notices, hasMore, isFrozen }: { notices: Notice[]; hasMore: boolean; isFrozen: boolean }) {
+  // That the keys are frozen stands above, as long as they are.
+  const shown = isFrozen ? notices.filter(({ kind }) => kind !== 'api_keys.frozen') : notices
+  if (shown.length === 0) return null
   return (
     <section aria-label="Notices" className="mb-5 overflow-hidden rounded-lg border bg-card">
-      <NoticeList notices={notices} />
+      <NoticeList notices={shown} />
       {hasMore && (
         <p className="border-t px-4 py-2 text-sm">
           <Link to="/notices" className="rounded-sm text-primary hover:underline">
@@ -82,7 +84,7 @@ function NoticeText({ notice }: { notice: Notice }): ReactNode {
         </>
       )
     case 'api_keys.frozen':
-      return 'All keys are frozen.'
+      return 'All keys were frozen.'
     case 'api_keys.unfrozen':
       return 'The keys work again.'
     case 'webhook.deactivated':

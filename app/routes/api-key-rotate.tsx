@@ -5,6 +5,7 @@ import { ErrorSummary } from '../components/error-summary.tsx'
 import { FormField } from '../components/form-field.tsx'
 import { KeySummary } from '../components/key-facts.tsx'
 import { KeyReveal } from '../components/key-reveal.tsx'
+import { LocalTime } from '../components/local-time.tsx'
 import { PageHeader } from '../components/page-header.tsx'
 import { PostForm, SubmitButton } from '../components/post-form.tsx'
 import { Button } from '../components/ui/button.tsx'
@@ -57,7 +58,9 @@ export const meta: Route.MetaFunction = ({ loaderData }) => titled(`Rotate ${loa
 
 export default function RotateApiKey({ loaderData: { apiKey, origin, overlap }, actionData }: Route.ComponentProps) {
   const path = `/api-keys/${apiKey.id}`
-  if (actionData?.created) return <KeyReveal created={actionData.created} origin={origin} startPath={path} />
+  if (actionData?.created) {
+    return <KeyReveal created={actionData.created} origin={origin} startPath={path} note={<OldKey apiKey={apiKey} />} />
+  }
   return (
     <div className="mx-auto max-w-xl">
       <BackLink to={path}>{apiKey.name}</BackLink>
@@ -71,6 +74,18 @@ export default function RotateApiKey({ loaderData: { apiKey, origin, overlap }, 
         <RotateForm path={path} overlap={actionData?.overlap ?? overlap} problem={actionData?.problem} />
       </Card>
     </div>
+  )
+}
+
+function OldKey({ apiKey: { id, status, rotatesOutAt } }: { apiKey: Route.ComponentProps['loaderData']['apiKey'] }) {
+  if (status !== 'active' || !rotatesOutAt) return 'The old key has ended.'
+  return (
+    <>
+      The old key works until <LocalTime instant={rotatesOutAt} />.{' '}
+      <Link to={`/api-keys/${id}`} className="underline underline-offset-2">
+        See who still uses it
+      </Link>
+    </>
   )
 }
 

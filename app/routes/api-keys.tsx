@@ -80,7 +80,7 @@ export default function ApiKeys({ loaderData }: Route.ComponentProps) {
         }
       />
       {freeze && <FreezeNotice freeze={freeze} />}
-      <OpenNotices {...notices} />
+      <OpenNotices {...notices} isFrozen={freeze?.frozenAt != null} />
       <AddressNotice problem={problem} ignored={ignored} />
       <FilterForm isFiltered={isFiltered} kept={{ sort: filters.sort, order: filters.order }}>
         <FilterInput

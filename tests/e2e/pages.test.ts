@@ -320,6 +320,7 @@ test('a key is rotated and limited by mouse: what is wrong is told beside its fi
   await page.getByLabel('The old key works on').selectOption('End at once')
   await page.getByRole('button', { name: 'Rotate key' }).click()
   await page.getByRole('heading', { name: 'Copy your key now' }).waitFor()
+  await page.getByText('The old key has ended.').waitFor()
   const next = await field.inputValue()
   expect((await server.request('/api/agents', { key: old })).status).toBe(401)
   expect((await server.request('/api/agents', { key: next })).status).toBe(200)
