@@ -233,6 +233,7 @@ describe('while frozen', () => {
     expect(await statusOf(viewer)).toBe(200)
     expect((await postForm(server, '/api-keys/freeze', cookie, { intent: 'freeze', reason: unique('Why') })).status).toBe(302)
     expect(await statusOf(viewer)).toBe(403)
+    expect(await shown()).not.toContain('The keys work again')
   })
 })
 

@@ -6,8 +6,8 @@ import { Button } from './ui/button.tsx'
 
 /** The newest of the open notices, above another page; nothing when there are none. */
 export function OpenNotices({ notices, hasMore, isFrozen }: { notices: Notice[]; hasMore: boolean; isFrozen: boolean }) {
-  // That the keys are frozen stands above, as long as they are.
-  const shown = isFrozen ? notices.filter(({ kind }) => kind !== 'api_keys.frozen') : notices
+  // That the keys are frozen stands above as long as they are, and that they worked again once would contradict it.
+  const shown = isFrozen ? notices.filter(({ kind }) => !kind.startsWith('api_keys.')) : notices
   if (shown.length === 0) return null
   return (
     <section aria-label="Notices" className="mb-5 overflow-hidden rounded-lg border bg-card">
