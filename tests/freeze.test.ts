@@ -19,6 +19,7 @@ import {
   slowCommits,
   startTestServer,
   type TestServer,
+  withoutScripts,
 } from './harness.ts'
 
 const rounds = isPostgres ? 60 : 5
@@ -236,5 +237,3 @@ describe('while frozen', () => {
     expect(await shown()).not.toContain('The keys work again')
   })
 })
-
-const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '')

@@ -432,3 +432,6 @@ export async function countAudit({ database }: Pick<TestServer, 'database'>, ten
 export async function auditOf({ database }: Pick<TestServer, 'database'>, tenantId: string, known = 0) {
   return database.db.select().from(auditLog).where(eq(auditLog.tenantId, tenantId)).orderBy(auditLog.id).offset(known)
 }
+
+/** A page without its scripts, which hold all the data whether it is shown or not. */
+export const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '').replaceAll('<!-- -->', '')

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { apiKeys } from '#db/schema.ts'
 import { type Role, roles } from '#server/roles.ts'
 import { eventually, rowsOf, settleInMinute, unique } from './doors.ts'
-import { auditOf, postForm, seedKey, seedTenant, seedUser, useServer } from './harness.ts'
+import { auditOf, postForm, seedKey, seedTenant, seedUser, useServer, withoutScripts } from './harness.ts'
 
 const server = useServer({ MATE_MAX_KEY_DAYS: '100' })
 const house = { id: '', admin: { id: '', key: '', name: '' }, cookie: '' }
@@ -23,8 +23,6 @@ async function rotate(id: string, overlapHours: number, key = house.admin.key): 
 }
 const get = async (id: string) =>
   (await (await server.request(`/api/admin/api-keys/${id}`, { key: house.admin.key })).json()) as Record<string, unknown>
-/** A page without its scripts, which hold all the data whether it is shown or not. */
-const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '').replaceAll('<!-- -->', '')
 const shown = async (path: string) =>
   withoutScripts(await (await server.request(path, { headers: { cookie: house.cookie } })).text())
 const statusWith = async (key: string) => (await server.request('/api/me', { key })).status
